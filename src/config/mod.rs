@@ -1,0 +1,1 @@
+//! Configuration that the image itself carries.

@@ -1,0 +1,1 @@
+//! A write-once ext4.

@@ -1,0 +1,4 @@
+//! File system writers.
+
+pub mod ext4;
+pub mod fat;

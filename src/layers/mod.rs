@@ -1,0 +1,1 @@
+//! A layer blob becomes tar entries.

@@ -1,0 +1,3 @@
+//! The `bootc-image` command.
+
+fn main() {}

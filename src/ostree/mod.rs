@@ -1,0 +1,1 @@
+//! The ostree repository, written natively.

@@ -1,0 +1,1 @@
+//! The conductor: from an image to disks.

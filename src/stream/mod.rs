@@ -1,0 +1,1 @@
+//! Adapters for readers and writers; they know no word of the field.

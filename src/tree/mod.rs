@@ -1,0 +1,1 @@
+//! The directory trees of layers and of the merged image.
