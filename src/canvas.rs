@@ -1,0 +1,159 @@
+//! The canvas: the sparse file (or device) that becomes the disk, written at any place, readable.
+//!
+//! Writers get a [`Canvas`] whose offset 0 is theirs: the whole disk, or a [`Window`] of one
+//! partition. Bytes never written read as zeros. Nobody reads what another writer has not yet
+//! written, so there is no order between windows.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use crate::units::{ByteLen, ByteOffset};
+
+/// Bytes at places. Offsets count from the start of what the writer owns.
+pub trait Canvas {
+    /// Writes all of `bytes` at `offset`, growing the canvas when it ends before.
+    fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()>;
+
+    /// Fills `buffer` from `offset`. What was never written, or lies past the end, reads as zeros.
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Gives everything from `offset` on back: it reads as zeros again.
+    fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()>;
+}
+
+/// A canvas in a file.
+#[derive(Debug, Clone)]
+pub struct FileCanvas {
+    file: Arc<File>,
+}
+
+impl FileCanvas {
+    /// A canvas over `file`, which must be open for reading and writing.
+    pub fn new(file: Arc<File>) -> Self {
+        Self { file }
+    }
+}
+
+impl Canvas for FileCanvas {
+    fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset.0)
+    }
+
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = offset.0 + u64::try_from(done).map_err(io::Error::other)?;
+            match self.file.read_at(&mut buffer[done..], at)? {
+                0 => break,
+                read => done += read,
+            }
+        }
+        buffer[done..].fill(0);
+        Ok(())
+    }
+
+    fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
+        if self.file.metadata()?.len() > offset.0 {
+            self.file.set_len(offset.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// A canvas in memory, for tests and small file systems.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryCanvas {
+    /// Everything written so far; bytes past its end are zeros.
+    pub bytes: Vec<u8>,
+}
+
+impl Canvas for MemoryCanvas {
+    fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset.0).map_err(io::Error::other)?;
+        let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset.0).map_err(io::Error::other)?.min(self.bytes.len());
+        let available = buffer.len().min(self.bytes.len() - start);
+        buffer[..available].copy_from_slice(&self.bytes[start..start + available]);
+        buffer[available..].fill(0);
+        Ok(())
+    }
+
+    fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
+        self.bytes.truncate(usize::try_from(offset.0).map_err(io::Error::other)?);
+        Ok(())
+    }
+}
+
+/// The part of a canvas from `start` on, seen as a canvas of its own.
+#[derive(Debug, Clone)]
+pub struct Window<C> {
+    inner: C,
+    start: ByteOffset,
+}
+
+impl<C: Canvas> Window<C> {
+    /// The canvas from `start` on.
+    pub fn new(inner: C, start: ByteOffset) -> Self {
+        Self { inner, start }
+    }
+
+    /// The canvas this window looks into.
+    pub fn into_inner(self) -> C {
+        self.inner
+    }
+
+    fn place(&self, offset: ByteOffset) -> io::Result<ByteOffset> {
+        Ok(self.start.checked_add(ByteLen(offset.0)).ok_or(io::ErrorKind::FileTooLarge)?)
+    }
+}
+
+impl<C: Canvas> Canvas for Window<C> {
+    fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()> {
+        let place = self.place(offset)?;
+        self.inner.write_at(place, bytes)
+    }
+
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
+        self.inner.read_at(self.place(offset)?, buffer)
+    }
+
+    fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
+        let place = self.place(offset)?;
+        self.inner.discard_from(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_shifts_and_unwritten_bytes_are_zeros() {
+        let mut window = Window::new(MemoryCanvas::default(), ByteOffset(10));
+        window.write_at(ByteOffset(2), b"abc").unwrap();
+        let mut read = [9; 5];
+        window.read_at(ByteOffset(1), &mut read).unwrap();
+        assert_eq!(&read, b"\0abc\0");
+        assert_eq!(window.into_inner().bytes.len(), 15);
+    }
+
+    #[test]
+    fn discarded_bytes_are_zeros() {
+        let mut canvas = MemoryCanvas::default();
+        canvas.write_at(ByteOffset(0), b"abcdef").unwrap();
+        canvas.discard_from(ByteOffset(2)).unwrap();
+        let mut read = [9; 4];
+        canvas.read_at(ByteOffset(0), &mut read).unwrap();
+        assert_eq!(&read, b"ab\0\0");
+    }
+}
