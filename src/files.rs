@@ -97,6 +97,39 @@ pub trait Files {
     }
 }
 
+/// The merged image as it looks once deployed: `etc/…` leads to where the merged tree keeps it,
+/// `usr/etc/…`. Everything else is where it is.
+#[derive(Clone, Copy)]
+pub struct Deployed<'a>(pub &'a dyn Files);
+
+impl std::fmt::Debug for Deployed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Deployed")
+    }
+}
+
+fn merged_path(path: &str) -> std::borrow::Cow<'_, str> {
+    if path == "etc" || path.starts_with("etc/") {
+        format!("usr/{path}").into()
+    } else {
+        path.into()
+    }
+}
+
+impl Files for Deployed<'_> {
+    fn kind(&self, path: &str) -> Option<FileKind> {
+        self.0.kind(&merged_path(path))
+    }
+
+    fn names(&self, path: &str) -> Vec<String> {
+        self.0.names(&merged_path(path))
+    }
+
+    fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, FilesError> {
+        self.0.read(&merged_path(path), limit_bytes)
+    }
+}
+
 /// Files in memory, for tests: path to content; directories are implied.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFiles {
@@ -158,6 +191,18 @@ impl Files for MemoryFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deployed_etc_is_found_under_usr() {
+        let files = MemoryFiles::default()
+            .with("usr/etc/os-release", "ID=x")
+            .with_link("usr/lib/os-release", "../../etc/os-release");
+        let deployed = Deployed(&files);
+        let read = |path: &str| deployed.read_following(path, 100).unwrap();
+        assert_eq!(read("etc/os-release").as_deref(), Some(&b"ID=x"[..]));
+        assert_eq!(read("usr/lib/os-release").as_deref(), Some(&b"ID=x"[..]));
+        assert_eq!(deployed.names("etc"), ["os-release"]);
+    }
 
     #[test]
     fn links_are_followed_as_in_a_chroot() {
