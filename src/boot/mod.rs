@@ -1,1 +1,128 @@
-//! What makes the disk boot.
+//! What makes the disk boot: which files go to `/boot` and to the ESP, and what they say.
+//!
+//! Everything here is pure: functions look at the merged image through [`Files`] and return values;
+//! nothing is written. The pipeline puts the values where they say.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`kernel`] | which kernel boots, and which files beside it go to `/boot` |
+//! | [`prepare_root`] | whether the image asks for composefs |
+//! | [`selinux`] | whether the image has an SELinux policy |
+//! | [`os_release`] | the name of the system, for the menu |
+//! | [`bls`] | the text of the boot entry |
+//! | [`grub`] | GRUB: binaries for the ESP, `grub.cfg`, `grubenv` |
+//!
+//! Paths name the merged image: without leading `/`, the image's `/etc` below `usr/etc`
+//! ([`crate::files::Deployed`] hides that).
+
+use crate::files::{Files, FilesError};
+
+pub mod bls;
+pub mod grub;
+pub mod kernel;
+pub mod os_release;
+pub mod prepare_root;
+pub mod selinux;
+mod shell;
+
+/// The most that is read of a small configuration file.
+const CONFIG_LIMIT_BYTES: u64 = 1 << 20;
+
+/// Why an image cannot be made to boot.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// A file of the image could not be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// No kernel at all.
+    #[error(
+        "the image has no kernel: no `usr/lib/modules/VERSION/vmlinuz`; \
+         only a bootable container image can become a disk"
+    )]
+    NoKernel,
+    /// More than one kernel.
+    #[error("the image has several kernels, only one may be there: {}", .0.join(", "))]
+    SeveralKernels(Vec<String>),
+    /// The kernel has no initramfs beside it.
+    #[error(
+        "kernel {version} has no initramfs: add `usr/lib/modules/{version}/initramfs.img` \
+         to the image, made with ostree support"
+    )]
+    NoInitramfs {
+        /// The kernel's version: the name of its directory.
+        version: String,
+    },
+    /// Something that later versions will do.
+    #[error("not supported yet: {what} (`{path}`)")]
+    NotSupportedYet {
+        /// What the image has or asks for.
+        what: &'static str,
+        /// Where it says so.
+        path: String,
+    },
+    /// `prepare-root.conf` is missing.
+    #[error(
+        "the image has no `usr/lib/ostree/prepare-root.conf`: without it the root file system \
+         cannot be prepared at boot"
+    )]
+    NoPrepareRoot,
+    /// `prepare-root.conf` cannot be understood.
+    #[error("`{path}` line {line}: {problem}")]
+    PrepareRoot {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no os-release.
+    #[error("the image has neither `usr/lib/os-release` nor `etc/os-release`")]
+    NoOsRelease,
+    /// os-release does not name the system.
+    #[error("`{path}` sets neither PRETTY_NAME nor ID")]
+    NamelessOsRelease {
+        /// The file.
+        path: String,
+    },
+    /// The SELinux configuration names a policy that is not there.
+    #[error("SELinux policy `{policy}` has no `{missing}`")]
+    SelinuxPolicy {
+        /// The policy type of `SELINUXTYPE=`.
+        policy: String,
+        /// The path that is missing.
+        missing: String,
+    },
+    /// No boot loader that we can install.
+    #[error("the image has no boot loader that can be installed; looked for {}", .searched.join(", "))]
+    NoBootLoader {
+        /// Paths looked at, in order.
+        searched: Vec<String>,
+    },
+    /// Several directories could be the vendor's.
+    #[error("several shims in the boot loader's files: {}", .0.join(", "))]
+    SeveralShims(Vec<String>),
+    /// A GRUB binary is not what it should be.
+    #[error("`{path}` is no GRUB for UEFI: {problem}")]
+    GrubImage {
+        /// The binary.
+        path: String,
+        /// What is wrong with it.
+        problem: grub::pe::PeError,
+    },
+    /// The GRUB binary lacks what reading the boot entries needs.
+    #[error("the GRUB of the image (`{path}`) lacks the modules {}", .missing.join(", "))]
+    GrubModules {
+        /// The binary.
+        path: String,
+        /// Names of modules.
+        missing: Vec<String>,
+    },
+}
+
+/// Whether `path` leads to a regular file, links followed.
+fn is_regular(files: &dyn Files, path: &str) -> bool {
+    let real = files.resolve(path);
+    real.and_then(|real| files.kind(&real))
+        .is_some_and(|kind| matches!(kind, crate::files::FileKind::Regular { .. }))
+}
