@@ -1,1 +1,71 @@
-//! Configuration that the image itself carries.
+//! Configuration that the image itself carries: `bootc/install/*.toml` and `bootc/kargs.d/*.toml`.
+//!
+//! Both are read as the official installer reads them: files in order of their names, unknown keys
+//! refused, fragments for other architectures ignored.
+
+use serde::de::DeserializeOwned;
+
+use crate::files::{FileKind, Files, FilesError};
+use crate::spec::Arch;
+
+pub mod install;
+pub mod kargs_d;
+
+/// The most that is read of a configuration file.
+const LIMIT_BYTES: u64 = 1 << 20;
+
+/// Why the image's configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file of the image could not be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A file is not UTF-8.
+    #[error("`{path}` is not UTF-8")]
+    NotUtf8 {
+        /// The path in the image.
+        path: String,
+    },
+    /// A file is no TOML, or says what we do not know.
+    #[error("`{path}` line {line}: {problem}")]
+    Invalid {
+        /// The path in the image.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, on one line.
+        problem: String,
+    },
+}
+
+/// The names in `directory` that configuration is read from: `*.toml`, not hidden, in byte order.
+fn toml_names(files: &dyn Files, directory: &str) -> Vec<String> {
+    let wanted = |name: &String| name.ends_with(".toml") && !name.starts_with('.');
+    files.names(directory).into_iter().filter(wanted).collect()
+}
+
+/// Whether `path` leads to a regular file, links followed.
+fn is_regular(files: &dyn Files, path: &str) -> bool {
+    let kind = files.resolve(path).and_then(|real| files.kind(&real));
+    matches!(kind, Some(FileKind::Regular { .. }))
+}
+
+/// Reads and parses a file that is there.
+fn load<T: DeserializeOwned>(files: &dyn Files, path: &str) -> Result<T, ConfigError> {
+    let bytes = files.read_following(path, LIMIT_BYTES)?.unwrap_or_default();
+    let text =
+        str::from_utf8(&bytes).map_err(|_| ConfigError::NotUtf8 { path: path.to_owned() })?;
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        ConfigError::Invalid {
+            path: path.to_owned(),
+            line: text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1,
+            problem: error.message().replace('\n', " "),
+        }
+    })
+}
+
+/// Whether a fragment with these `match-architectures` counts.
+fn matches_arch(architectures: Option<&[String]>, arch: Arch) -> bool {
+    architectures.is_none_or(|names| names.iter().any(|name| name == arch.rust_name()))
+}
