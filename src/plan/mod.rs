@@ -1,1 +1,42 @@
-//! Pure decisions.
+//! Pure decisions: partitions, sizes, ids, kernel arguments, and the record of it all.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`kargs`] | the kernel arguments and their order |
+//! | [`ids`] | every UUID and serial number of the disk |
+//! | [`layout`] | which partitions, where |
+//! | [`size`] | how large root and disk become |
+//! | [`ssh`] | the tmpfiles.d line that brings root's SSH keys |
+//! | [`aleph`] | `.bootc-aleph.json` |
+//! | [`manifest`] | the build record |
+//!
+//! Nothing here reads or writes anything.
+
+use crate::units::ByteLen;
+
+pub mod aleph;
+pub mod ids;
+pub mod kargs;
+pub mod layout;
+pub mod manifest;
+pub mod size;
+pub mod ssh;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// `--size` is neither a word we know nor a number.
+    #[error("`{0}` is no size: use `auto`, `min`, or a number with K, M, G or T (10G)")]
+    Size(String),
+    /// The size asked for does not do.
+    #[error("{asked} is too small for this image: the smallest size that fits is {needed_mib}M")]
+    TooSmall {
+        /// What was asked for.
+        asked: ByteLen,
+        /// The smallest disk that would do, in MiB.
+        needed_mib: u64,
+    },
+    /// Sizes beyond what a disk can have.
+    #[error("the disk would be larger than any disk can be")]
+    TooLarge,
+}

@@ -1,0 +1,202 @@
+//! The build record, `manifest-<types>.json`: from what the disk was made, how, and what came out.
+//!
+//! It has nothing of time or host in it: the same image and plan give the same record. The plan's
+//! digest, from which the ids derive, covers every choice that changes the disk; the type of the
+//! artifacts is none of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256Digest;
+
+/// Every effective choice, before ids and sizes follow from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `x86_64`, `aarch64`.
+    pub arch: String,
+    /// Type of the root file system.
+    pub rootfs: String,
+    /// `--size` as it was meant: `auto`, `min`, or bytes.
+    pub size: String,
+    /// Logical sector size of the disk.
+    pub sector_size_bytes: u64,
+    /// The stateroot.
+    pub stateroot: String,
+    /// What the installed system updates from.
+    pub target_imgref: String,
+    /// `derived` or `random`.
+    pub ids: String,
+    /// `--karg`.
+    pub kargs: Vec<String>,
+    /// `--karg-delete`.
+    pub karg_deletes: Vec<String>,
+    /// SHA-256 of the file of `--root-ssh-authorized-keys`.
+    pub root_ssh_authorized_keys_sha256: Option<String>,
+    /// The time stamped where no contract fixes it, in seconds since 1970.
+    pub source_date_epoch: i64,
+}
+
+impl Plan {
+    /// The digest that ids derive from: SHA-256 over the plan's JSON.
+    pub fn digest(&self) -> Sha256Digest {
+        let json = serde_json::to_vec(self).expect("strings and numbers are always JSON");
+        Sha256Digest::of(&json)
+    }
+}
+
+/// The image that was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// Digest of its manifest.
+    pub digest: String,
+    /// The merge commit that it became.
+    pub commit: String,
+    /// The kernel's version.
+    pub kernel: String,
+}
+
+/// What followed from image and plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskRecord {
+    /// Length of the disk.
+    pub size_bytes: u64,
+    /// Kernel arguments of the boot entry.
+    pub kernel_arguments: String,
+    /// Ids by what they identify.
+    pub ids: BTreeMap<String, String>,
+    /// Partitions in order.
+    pub partitions: Vec<PartitionRecord>,
+}
+
+/// One partition of the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionRecord {
+    /// Its name.
+    pub name: String,
+    /// Its type GUID.
+    pub type_guid: String,
+    /// Where it starts.
+    pub start_bytes: u64,
+    /// Its length.
+    pub len_bytes: u64,
+}
+
+/// One file that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// What it is: `qcow2`, `raw`.
+    pub r#type: String,
+    /// Path relative to the output folder.
+    pub path: String,
+    /// Its length.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes, 64 hex digits.
+    pub sha256: String,
+}
+
+/// The record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this document's form.
+    pub version: u32,
+    /// The image.
+    pub image: ImageRecord,
+    /// The choices.
+    pub plan: Plan,
+    /// What followed.
+    pub disk: DiskRecord,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
+    /// The files, in the order in which their types were asked for.
+    pub artifacts: Vec<Artifact>,
+}
+
+impl Manifest {
+    /// The form that this code writes.
+    pub const VERSION: u32 = 1;
+
+    /// The file's name: the types, without repetition, joined by `-`.
+    pub fn file_name(types: &[&str]) -> String {
+        let mut seen: Vec<&str> = Vec::new();
+        for &name in types {
+            if !seen.contains(&name) {
+                seen.push(name);
+            }
+        }
+        format!("manifest-{}.json", seen.join("-"))
+    }
+
+    /// The file's text.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("strings and numbers are always JSON") + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            arch: "x86_64".to_owned(),
+            rootfs: "ext4".to_owned(),
+            size: "auto".to_owned(),
+            sector_size_bytes: 512,
+            stateroot: "default".to_owned(),
+            target_imgref: "example.invalid/os:latest".to_owned(),
+            ids: "derived".to_owned(),
+            kargs: vec!["quiet".to_owned()],
+            karg_deletes: vec![],
+            root_ssh_authorized_keys_sha256: None,
+            source_date_epoch: 0,
+        }
+    }
+
+    #[test]
+    fn every_choice_changes_the_digest() {
+        let one = plan().digest();
+        assert_eq!(one, plan().digest());
+        assert_ne!(one, Plan { size: "min".to_owned(), ..plan() }.digest());
+        assert_ne!(
+            one,
+            Plan { kargs: vec![], karg_deletes: vec!["quiet".to_owned()], ..plan() }.digest()
+        );
+    }
+
+    #[test]
+    fn the_name_lists_types_once() {
+        assert_eq!(Manifest::file_name(&["qcow2"]), "manifest-qcow2.json");
+        assert_eq!(Manifest::file_name(&["raw", "qcow2", "raw"]), "manifest-raw-qcow2.json");
+    }
+
+    #[test]
+    fn records_read_back_as_written() {
+        let manifest = Manifest {
+            version: Manifest::VERSION,
+            image: ImageRecord {
+                digest: Sha256Digest::of(b"").to_oci(),
+                commit: Sha256Digest::of(b"c").to_hex(),
+                kernel: "6.1".to_owned(),
+            },
+            plan: plan(),
+            disk: DiskRecord {
+                size_bytes: 1,
+                kernel_arguments: "rw".to_owned(),
+                ids: [("disk".to_owned(), "x".to_owned())].into(),
+                partitions: vec![],
+            },
+            warnings: vec![],
+            artifacts: vec![Artifact {
+                r#type: "qcow2".to_owned(),
+                path: "qcow2/disk.qcow2".to_owned(),
+                size_bytes: 3,
+                sha256: Sha256Digest::of(b"abc").to_hex(),
+            }],
+        };
+        let text = manifest.to_json();
+        assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), manifest);
+        assert!(text.ends_with("}\n"));
+    }
+}
