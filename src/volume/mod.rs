@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+pub mod memory;
+
 /// A handle of an inode, dense from 0 in order of creation; the root directory is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Inode(pub u32);
