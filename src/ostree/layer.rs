@@ -1,0 +1,306 @@
+//! One layer's tar entries become one layer commit (ostree-contract 3.4).
+//!
+//! Entries are given in the order of the tar. What is peculiar, because the importer does it so and
+//! the machine's next upgrade would make the same tree:
+//!
+//! * An entry whose parent directory is missing creates it, and rewrites owner and mode of *every*
+//!   directory above, listed or not: 0755, the entry's owner, no xattrs.
+//! * Hard links are resolved after all other entries, to the final content of their target, and
+//!   win over a file of the same name.
+//! * A regular file below `sysroot/ostree/repo` with a time after 1970 is a store for hard links:
+//!   the first link to it is the file, the others are links to that one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::Error;
+use super::path::{Placement, place};
+use super::store::{Incoming, Store};
+use crate::tree::{Directory, MetaId, Node, ObjectId};
+use crate::volume::{Meta, Volume};
+
+const HARDLINK_STORE: &str = "sysroot/ostree/repo/";
+/// The longest target a symbolic link may have.
+const MAX_TARGET_BYTES: usize = 4095;
+/// From this length on the field's composefs writer fails on a link.
+const COMPOSEFS_TARGET_BYTES: usize = 4064;
+
+/// A layer being read.
+#[derive(Debug)]
+pub struct LayerTree {
+    root: Directory,
+    links: BTreeMap<String, String>,
+    held: BTreeMap<String, ObjectId>,
+    first_names: BTreeMap<String, String>,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A regular file of the layer whose content is arriving.
+#[derive(Debug)]
+pub struct LayerFile<O> {
+    path: String,
+    is_store: bool,
+    incoming: Incoming<O>,
+}
+
+impl LayerTree {
+    /// The tree of a layer without entries.
+    pub fn new<V: Volume>(store: &mut Store<V>) -> Result<Self, Error> {
+        let meta = store.intern(&Meta::root_owned(0o755))?;
+        Ok(Self {
+            root: Directory::new(meta),
+            links: BTreeMap::new(),
+            held: BTreeMap::new(),
+            first_names: BTreeMap::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Adds a directory.
+    pub fn directory<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        raw_path: &[u8],
+        meta: &Meta,
+    ) -> Result<(), Error> {
+        let Placement::At(path) = place(raw_path)? else { return Ok(()) };
+        let id = store.intern(meta)?;
+        if path.is_empty() {
+            self.root.meta = id;
+            return Ok(());
+        }
+        let (parent, name) = self.parent(store, &path, meta)?;
+        match parent.entries.get_mut(name) {
+            Some(Node::Directory(existing)) => existing.meta = id,
+            Some(node @ Node::File(_)) => {
+                *node = Node::Directory(Box::new(Directory::new(id)));
+                self.warn_type_change(&path);
+            }
+            None => {
+                let made = Node::Directory(Box::new(Directory::new(id)));
+                parent.entries.insert(name.into(), made);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a regular file; `None` when its path is dropped, and its content with it.
+    pub fn begin_file<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        raw_path: &[u8],
+        meta: &Meta,
+    ) -> Result<Option<LayerFile<V::Open>>, Error> {
+        let Placement::At(path) = place(raw_path)? else { return Ok(None) };
+        let is_store = path.starts_with(HARDLINK_STORE) && meta.mtime.secs > 0;
+        let incoming = store.begin(&path, meta)?;
+        if !is_store {
+            self.parent(store, &path, meta)?;
+        }
+        Ok(Some(LayerFile { path, is_store, incoming }))
+    }
+
+    /// Puts a file whose content is complete into the tree.
+    pub fn finish_file<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        file: LayerFile<V::Open>,
+    ) -> Result<(), Error> {
+        let object = store.finish(file.incoming)?;
+        if file.is_store {
+            self.held.insert(file.path, object);
+            return Ok(());
+        }
+        self.put(&file.path, object)
+    }
+
+    /// Adds a symbolic link.
+    pub fn symlink<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        raw_path: &[u8],
+        meta: &Meta,
+        target: &[u8],
+    ) -> Result<(), Error> {
+        let Placement::At(path) = place(raw_path)? else { return Ok(()) };
+        let wrong = |problem| Error::SymlinkTarget { path: path.clone(), problem };
+        let target = std::str::from_utf8(target).map_err(|_| wrong("is not valid UTF-8"))?;
+        match target.len() {
+            0 => return Err(wrong("is empty")),
+            len if len > MAX_TARGET_BYTES => return Err(wrong("is longer than 4095 bytes")),
+            len if len >= COMPOSEFS_TARGET_BYTES => self.warnings.push(format!(
+                "the target of `{path}` has {len} bytes: the installed system's own updater fails \
+                 on links of {COMPOSEFS_TARGET_BYTES} bytes and more"
+            )),
+            _ if target.contains('\0') => return Err(wrong("has a NUL byte")),
+            _ => {}
+        }
+        let xattrs = meta.xattrs.as_slice();
+        if let Some(user) = xattrs.iter().find(|xattr| xattr.name.starts_with(b"user.")) {
+            let name = String::from_utf8_lossy(&user.name).into_owned();
+            return Err(Error::SymlinkXattr { path, name });
+        }
+        self.parent(store, &path, meta)?;
+        let object = store.symlink(&path, meta, target)?;
+        self.put(&path, object)
+    }
+
+    /// Adds a hard link; its target is looked up when the layer is complete.
+    pub fn hardlink<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        raw_path: &[u8],
+        meta: &Meta,
+        raw_target: &[u8],
+    ) -> Result<(), Error> {
+        let Placement::At(path) = place(raw_path)? else { return Ok(()) };
+        let Placement::At(mut target) = place(raw_target)? else {
+            let target = String::from_utf8_lossy(raw_target).into_owned();
+            return Err(Error::HardlinkTarget { path, target });
+        };
+        self.parent(store, &path, meta)?;
+        if let Some(object) = self.held.remove(&target) {
+            self.first_names.insert(target, path.clone());
+            return self.put(&path, object);
+        }
+        if let Some(first) = self.first_names.get(&target) {
+            target.clone_from(first);
+        }
+        self.links.insert(path, target);
+        Ok(())
+    }
+
+    /// The complete tree.
+    pub fn finish(mut self) -> Result<(Directory, Vec<String>), Error> {
+        let links = std::mem::take(&mut self.links);
+        let mut resolved = Vec::with_capacity(links.len());
+        for (path, target) in &links {
+            let last = follow(&links, path, target)?;
+            match self.root.get(last) {
+                Some(Node::File(object)) => resolved.push((path, *object)),
+                _ => {
+                    let (path, target) = (path.clone(), target.clone());
+                    return Err(Error::HardlinkTarget { path, target });
+                }
+            }
+        }
+        for (path, object) in resolved {
+            self.put(path, object)?;
+        }
+        Ok((self.root, self.warnings))
+    }
+
+    /// Puts a file where its parent directory is known to exist.
+    fn put(&mut self, path: &str, object: ObjectId) -> Result<(), Error> {
+        if path.is_empty() || path == "usr/etc" {
+            return Err(Error::MustBeDirectory { path: format!("/{path}") });
+        }
+        let (parent_path, name) = split(path);
+        let missing =
+            || Error::ParentNotDirectory { path: path.to_owned(), parent: parent_path.to_owned() };
+        let parent = walk(&mut self.root, parent_path).ok_or_else(missing)?;
+        if let Some(Node::Directory(_)) = parent.entries.insert(name.into(), Node::File(object)) {
+            self.warn_type_change(path);
+        }
+        Ok(())
+    }
+
+    fn warn_type_change(&mut self, path: &str) {
+        self.warnings.push(format!(
+            "`{path}` is a file and a directory in one layer: the later entry wins, but the \
+             installed system's own updater fails on such a layer"
+        ));
+    }
+
+    /// The parent directory of `path` and the last component, after creating what is missing.
+    fn parent<'t, 'p, V: Volume>(
+        &'t mut self,
+        store: &mut Store<V>,
+        path: &'p str,
+        meta: &Meta,
+    ) -> Result<(&'t mut Directory, &'p str), Error> {
+        let (parent_path, name) = split(path);
+        if self.root.directory(parent_path).is_none() {
+            let owner = Meta { mode: 0o755, uid: meta.uid, gid: meta.gid, ..Meta::default() };
+            self.create_chain(path, parent_path, store.intern(&owner)?)?;
+        }
+        let parent = walk(&mut self.root, parent_path).expect("created above when missing");
+        Ok((parent, name))
+    }
+
+    fn create_chain(&mut self, path: &str, parent: &str, meta: MetaId) -> Result<(), Error> {
+        let mut directory = &mut self.root;
+        directory.meta = meta;
+        let mut done = 0;
+        for component in parent.split('/') {
+            done += component.len() + 1;
+            let node = directory
+                .entries
+                .entry(component.into())
+                .or_insert_with(|| Node::Directory(Box::new(Directory::new(meta))));
+            match node {
+                Node::Directory(below) => {
+                    below.meta = meta;
+                    directory = below;
+                }
+                Node::File(_) => {
+                    let parent = parent[..done - 1].to_owned();
+                    return Err(Error::ParentNotDirectory { path: path.to_owned(), parent });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<O> LayerFile<O> {
+    /// Takes the next bytes.
+    pub fn feed<V: Volume<Open = O>>(
+        &mut self,
+        store: &mut Store<V>,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        store.feed(&mut self.incoming, bytes)
+    }
+
+    /// Takes zeros of a sparse file.
+    pub fn feed_hole<V: Volume<Open = O>>(
+        &mut self,
+        store: &mut Store<V>,
+        len_bytes: u64,
+    ) -> Result<(), Error> {
+        store.feed_hole(&mut self.incoming, len_bytes)
+    }
+}
+
+/// Follows links to links; a link to itself is the file of that name.
+fn follow<'l>(
+    links: &'l BTreeMap<String, String>,
+    path: &'l str,
+    target: &'l str,
+) -> Result<&'l str, Error> {
+    let mut seen = BTreeSet::from([path]);
+    let mut last = target;
+    while let Some(next) = links.get(last) {
+        if next == last {
+            break;
+        }
+        if !seen.insert(last) {
+            let (path, target) = (path.to_owned(), target.to_owned());
+            return Err(Error::HardlinkTarget { path, target });
+        }
+        last = next;
+    }
+    Ok(last)
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+fn walk<'t>(root: &'t mut Directory, path: &str) -> Option<&'t mut Directory> {
+    if path.is_empty() {
+        return Some(root);
+    }
+    path.split('/').try_fold(root, |directory, name| directory.subdirectory_mut(name))
+}
