@@ -1,1 +1,44 @@
-//! The ostree repository, written natively.
+//! The ostree repository and deployment, written natively.
+//!
+//! What libostree, bootc and rpm-ostree would find after `bootc install`: a *bare* repository whose
+//! objects are inodes of the root file system, one commit per layer, one merge commit, and a
+//! deployment made of hard links to the objects. The contract, with its sources, is
+//! `ostree-contract`; sections are named where they apply.
+//!
+//! ```text
+//!  entries of a layer ─► layer ─► tree ─► commit (layer commit, ref)
+//!                                  └────► merge ─► commit (merge commit) ─► deploy
+//!  file content ──────► store ─► objects/XX/….file
+//! ```
+//!
+//! Vocabulary: an *object* is a file named by the checksum of its metadata and content; *dirtree*
+//! and *dirmeta* are the two objects of a directory; a *stateroot* is a set of deployments with one
+//! `/var`; the *boot checksum* names a kernel with its initramfs.
+//!
+//! Not here yet: encapsulated ostree layers, SELinux labels, `.ostree.cfs`. Labels enter through
+//! [`volume::Meta`](crate::volume::Meta): an object's identity is computed in one place,
+//! [`Store::finish`], from meta and content.
+
+mod checkout;
+mod commit;
+mod deploy;
+mod error;
+mod gvariant;
+mod image_files;
+mod layer;
+mod merge;
+mod object;
+mod path;
+mod refs;
+mod store;
+mod sysroot;
+
+pub use commit::{IMPORTER_VERSION, layer as commit_layer, merge as commit_merge};
+pub use deploy::{BootFiles, Deployment, ExtraFile, boot_checksum, deploy, ostree_karg};
+pub use error::Error;
+pub use image_files::ImageFiles;
+pub use layer::{LayerFile, LayerTree};
+pub use merge::Merge;
+pub use path::PathError;
+pub use store::{Object, Store, WINDOW_BYTES};
+pub use sysroot::Sysroot;

@@ -1,0 +1,193 @@
+//! Trees become directories: hard links to objects, or copies (ostree-contract 1.5).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::deploy::{ExtraFile, copied};
+use super::error::Error;
+use super::image_files::read_all;
+use super::store::Store;
+use crate::tree::{Directory, Node, ObjectId};
+use crate::volume::{Inode, Meta, Timestamp, Volume};
+
+/// An inode gets no more names than this; ext4 allows 65,000, and the next upgrade's importer needs
+/// as many again for a while (ostree-contract 8.2, row 2).
+const MAX_LINKS: u32 = 32_000;
+/// A regular file of this name becomes a character device 0:0 in the deployment.
+const PASSED_WHITEOUT: &str = ".ostree-wh.";
+
+/// Which inode takes the next name of an object that has reached [`MAX_LINKS`].
+#[derive(Debug, Default)]
+pub struct Links {
+    copies: HashMap<ObjectId, Inode>,
+}
+
+impl Links {
+    /// The inode to link for `object`: the object itself, or a copy when it has too many names.
+    pub fn name<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        path: &str,
+        id: ObjectId,
+    ) -> Result<Inode, Error> {
+        let object = store.object(id);
+        let current = self.copies.get(&id).copied().unwrap_or(object.inode);
+        if store.volume.link_count(current) < MAX_LINKS {
+            return Ok(current);
+        }
+        let copy = copy_object(store, path, id, Timestamp::default(), true)?;
+        self.copies.insert(id, copy);
+        Ok(copy)
+    }
+}
+
+/// Checks `tree` out as hard links; returns its directory, which has no name yet.
+pub fn farm<V: Volume>(
+    store: &mut Store<V>,
+    tree: &Directory,
+    links: &mut Links,
+) -> Result<Inode, Error> {
+    let meta = store.meta(tree.meta).clone();
+    let directory = store.volume.directory(&meta).map_err(Error::volume("a directory"))?;
+    for (name, node) in &tree.entries {
+        let (name, inode) = match node {
+            Node::Directory(below) => (&**name, farm(store, below, links)?),
+            Node::File(id) => farm_file(store, name, *id, links)?,
+        };
+        store.volume.link(directory, name.as_bytes(), inode).map_err(Error::volume(name))?;
+    }
+    Ok(directory)
+}
+
+fn farm_file<'n, V: Volume>(
+    store: &mut Store<V>,
+    name: &'n str,
+    id: ObjectId,
+    links: &mut Links,
+) -> Result<(&'n str, Inode), Error> {
+    let object = store.object(id);
+    if object.is_regular
+        && let Some(hidden) = name.strip_prefix(PASSED_WHITEOUT)
+        && !hidden.is_empty()
+    {
+        let meta = store.meta(object.meta).clone();
+        let device = store.volume.char_device(&meta, 0, 0).map_err(Error::volume(name))?;
+        return Ok((hidden, device));
+    }
+    if object.is_regular && object.len_bytes == 0 {
+        return Ok((name, copy_object(store, name, id, store.time(), true)?));
+    }
+    Ok((name, links.name(store, name, id)?))
+}
+
+/// A new inode with the content of an object.
+fn copy_object<V: Volume>(
+    store: &mut Store<V>,
+    path: &str,
+    id: ObjectId,
+    time: Timestamp,
+    keep_xattrs: bool,
+) -> Result<Inode, Error> {
+    let object = store.object(id);
+    let meta = copied(store.meta(object.meta), time, keep_xattrs);
+    if object.is_regular {
+        return store.volume.copy_file(object.inode, &meta).map_err(Error::volume(path));
+    }
+    let target = read_all(store, id).map_err(Error::volume(path))?;
+    store.volume.symlink(&meta, &target).map_err(Error::volume(path))
+}
+
+/// Copies trees so that every inode is new.
+#[derive(Debug)]
+pub struct Copy<'s, 'e, V> {
+    store: &'s mut Store<V>,
+    time: Timestamp,
+    keep_xattrs: bool,
+    skipped: BTreeSet<&'static str>,
+    added: BTreeMap<&'e str, &'e ExtraFile>,
+}
+
+impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
+    /// Copies made at `time`.
+    pub fn new(store: &'s mut Store<V>, time: Timestamp) -> Self {
+        Self { store, time, keep_xattrs: true, skipped: BTreeSet::new(), added: BTreeMap::new() }
+    }
+
+    /// Copies without extended attributes.
+    pub fn without_xattrs(mut self) -> Self {
+        self.keep_xattrs = false;
+        self
+    }
+
+    /// Leaves an entry of the top directory out.
+    pub fn skip(&mut self, name: &'static str) {
+        self.skipped.insert(name);
+    }
+
+    /// Adds a file, in place of one that the tree has at that path. Paths count from the same root
+    /// as those given to [`Copy::directory`].
+    pub fn add(&mut self, extra: &'e ExtraFile) {
+        self.added.insert(&extra.path, extra);
+    }
+
+    /// Copies a directory, which has no name yet; `path` is where it will be.
+    pub fn directory(&mut self, path: &str, tree: &Directory) -> Result<Inode, Error> {
+        let meta = copied(self.store.meta(tree.meta), self.time, self.keep_xattrs);
+        let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
+        self.fill(path, directory, tree)?;
+        Ok(directory)
+    }
+
+    /// Copies the entries of `tree` into an existing directory.
+    pub fn fill(&mut self, path: &str, directory: Inode, tree: &Directory) -> Result<(), Error> {
+        let skipped = std::mem::take(&mut self.skipped);
+        let extra = self.extra_names(path);
+        for (name, node) in &tree.entries {
+            if skipped.contains(&**name) {
+                continue;
+            }
+            let below = format!("{path}/{name}");
+            let inode = match node {
+                Node::Directory(tree) => self.directory(&below, tree)?,
+                Node::File(_) if extra.contains(&**name) => continue,
+                Node::File(id) => {
+                    copy_object(self.store, &below, *id, self.time, self.keep_xattrs)?
+                }
+            };
+            self.link(directory, name, inode)?;
+        }
+        for name in extra {
+            let is_directory = matches!(tree.entries.get(name.as_str()), Some(Node::Directory(_)));
+            if !is_directory {
+                let inode = self.extra(&format!("{path}/{name}"))?;
+                self.link(directory, &name, inode)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// First components of what is added below `path`.
+    fn extra_names(&self, path: &str) -> BTreeSet<String> {
+        let below = self.added.keys().filter_map(|added| added.strip_prefix(path));
+        let rest = below.filter_map(|rest| rest.strip_prefix('/'));
+        rest.filter_map(|rest| rest.split('/').next()).map(str::to_owned).collect()
+    }
+
+    /// An added file, or the directory that an added file needs.
+    fn extra(&mut self, path: &str) -> Result<Inode, Error> {
+        if let Some(extra) = self.added.get(path) {
+            let meta = Meta { mtime: self.time, ..Meta::root_owned(extra.mode) };
+            return self.store.volume.file(&meta, &extra.bytes).map_err(Error::volume(path));
+        }
+        let meta = Meta { mtime: self.time, ..Meta::root_owned(0o755) };
+        let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
+        for name in self.extra_names(path) {
+            let inode = self.extra(&format!("{path}/{name}"))?;
+            self.link(directory, &name, inode)?;
+        }
+        Ok(directory)
+    }
+
+    fn link(&mut self, directory: Inode, name: &str, inode: Inode) -> Result<(), Error> {
+        self.store.volume.link(directory, name.as_bytes(), inode).map_err(Error::volume(name))
+    }
+}

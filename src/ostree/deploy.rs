@@ -1,0 +1,255 @@
+//! The deployment: a commit's tree as a farm of hard links, with its own `/etc`, the stateroot's
+//! `/var`, and what boots it (ostree-contract 1.5, 4.1 to 4.7).
+
+use super::checkout;
+use super::error::Error;
+use super::sysroot::Sysroot;
+use crate::digest::{Sha256, Sha256Digest};
+use crate::tree::{Directory, Node, ObjectId};
+use crate::volume::{Meta, Volume};
+
+/// Files of the kernel's directory, by path in the merged tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFiles {
+    /// The kernel's version: the name of its directory.
+    pub version: String,
+    /// The kernel.
+    pub vmlinuz: String,
+    /// The initramfs.
+    pub initramfs: String,
+    /// A single device tree.
+    pub devicetree: Option<String>,
+    /// A directory of device trees, when there is no single one.
+    pub dtb: Option<String>,
+    /// The kernel's HMAC.
+    pub hmac: Option<String>,
+}
+
+/// A file that the deployment or the physical root gets besides the image's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraFile {
+    /// Path from the deployment's root or the physical root, without leading `/`.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u16,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+/// Everything about a deployment that is decided elsewhere.
+#[derive(Debug)]
+pub struct Deployment<'a> {
+    /// Name of the stateroot.
+    pub stateroot: &'a str,
+    /// The merge commit.
+    pub commit: Sha256Digest,
+    /// Its tree.
+    pub tree: &'a Directory,
+    /// Kernel and initramfs.
+    pub boot: &'a BootFiles,
+    /// From [`boot_checksum`].
+    pub boot_checksum: Sha256Digest,
+    /// Text of the BLS entry.
+    pub bls_entry: &'a str,
+    /// `container-image-reference` of the origin file.
+    pub origin: &'a str,
+    /// Files added to the deployment, replacing the image's; parents must exist or be below `etc`.
+    pub extra_etc: &'a [ExtraFile],
+}
+
+/// The kernel argument and paths that lead to the deployment with this boot checksum.
+pub fn ostree_karg(stateroot: &str, boot_checksum: Sha256Digest) -> String {
+    format!("ostree=/ostree/boot.1/{stateroot}/{boot_checksum}/0")
+}
+
+/// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3).
+pub fn boot_checksum<V: Volume>(
+    sysroot: &Sysroot<V>,
+    tree: &Directory,
+    boot: &BootFiles,
+) -> Result<Sha256Digest, Error> {
+    let mut hasher = Sha256::default();
+    let single = [Some(&boot.vmlinuz), Some(&boot.initramfs), boot.devicetree.as_ref()];
+    for path in single.into_iter().flatten() {
+        let object = follow(sysroot, tree, path)?;
+        hash(sysroot, path, object, &mut hasher)?;
+    }
+    if let Some(path) = &boot.dtb {
+        let directory = tree.directory(path).ok_or_else(|| Error::Missing(path.clone()))?;
+        hash_directory(sysroot, directory, &mut hasher)?;
+    }
+    Ok(hasher.finish())
+}
+
+fn hash_directory<V: Volume>(
+    sysroot: &Sysroot<V>,
+    directory: &Directory,
+    hasher: &mut Sha256,
+) -> Result<(), Error> {
+    for (name, node) in &directory.entries {
+        match node {
+            Node::File(object) => hash(sysroot, name, *object, hasher)?,
+            Node::Directory(below) => hash_directory(sysroot, below, hasher)?,
+        }
+    }
+    Ok(())
+}
+
+fn hash<V: Volume>(
+    sysroot: &Sysroot<V>,
+    path: &str,
+    object: ObjectId,
+    hasher: &mut Sha256,
+) -> Result<(), Error> {
+    let inode = sysroot.store.object(object).inode;
+    let mut buffer = vec![0; 256 * 1024];
+    let mut offset = 0;
+    loop {
+        let read = sysroot.store.volume.read_at(inode, offset, &mut buffer);
+        match read.map_err(Error::volume(path))? {
+            0 => return Ok(()),
+            count => {
+                hasher.update(&buffer[..count]);
+                offset += u64::try_from(count).unwrap_or(u64::MAX);
+            }
+        }
+    }
+}
+
+/// The regular file that `path` is, or leads to through links.
+fn follow<V: Volume>(
+    sysroot: &Sysroot<V>,
+    tree: &Directory,
+    path: &str,
+) -> Result<ObjectId, Error> {
+    use crate::files::{Deployed, Files as _};
+    let files = super::image_files::ImageFiles::new(&sysroot.store, tree);
+    let real = Deployed(&files).resolve(path).ok_or_else(|| Error::Missing(path.to_owned()))?;
+    at(tree, &real)
+}
+
+fn at(tree: &Directory, path: &str) -> Result<ObjectId, Error> {
+    match tree.get(path) {
+        Some(Node::File(object)) => Ok(*object),
+        _ => Err(Error::Missing(path.to_owned())),
+    }
+}
+
+/// Writes the deployment, its boot files, links, refs and origin.
+pub fn deploy<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    deployment: &Deployment<'_>,
+) -> Result<(), Error> {
+    let Deployment { stateroot, commit, tree, boot_checksum, .. } = deployment;
+    let state = format!("ostree/deploy/{stateroot}");
+    let name = format!("{commit}.0");
+
+    let mut links = checkout::Links::default();
+    let root = checkout::farm(&mut sysroot.store, tree, &mut links)?;
+    etc(sysroot, deployment, root)?;
+    sysroot.link(&format!("{state}/deploy/{name}"), root)?;
+    sysroot.store.volume.set_immutable(root).map_err(Error::volume("the deployment"))?;
+    var(sysroot, &format!("{state}/var"), tree)?;
+
+    let backing = format!("{state}/backing/{name}/root-transient");
+    for path in [format!("{state}/backing"), format!("{state}/backing/{name}"), backing.clone()] {
+        sysroot.directory(&path, 0o700)?;
+    }
+    sysroot.directory(&format!("{backing}/work"), 0o700)?;
+    let mode = sysroot.store.meta(tree.meta).mode;
+    sysroot.directory(&format!("{backing}/upper"), mode)?;
+
+    let origin = format!("[origin]\ncontainer-image-reference={}\n", deployment.origin);
+    sysroot.file(&format!("{state}/deploy/{name}.origin"), 0o644, origin.as_bytes())?;
+
+    sysroot.symlink("ostree/boot.1", "boot.1.1")?;
+    sysroot.symlink(
+        &format!("ostree/boot.1.1/{stateroot}/{boot_checksum}/0"),
+        &format!("../../../deploy/{stateroot}/deploy/{name}"),
+    )?;
+    sysroot.reference("ostree/1/1/0", *commit)?;
+    boot(sysroot, deployment, &mut links)
+}
+
+/// The deployment's own `/etc`: a copy of `/usr/etc`, every inode its own.
+fn etc<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    deployment: &Deployment<'_>,
+    root: crate::volume::Inode,
+) -> Result<(), Error> {
+    let Some(usr_etc) = deployment.tree.directory("usr/etc") else { return Ok(()) };
+    let time = sysroot.time();
+    let mut copy = checkout::Copy::new(&mut sysroot.store, time);
+    copy.skip(".updated");
+    for extra in deployment.extra_etc {
+        copy.add(extra);
+    }
+    let etc = copy.directory("etc", usr_etc)?;
+    sysroot.store.volume.link(root, b"etc", etc).map_err(Error::volume("etc"))
+}
+
+/// The stateroot's `/var`: a copy of the commit's, and what machines without tmpfiles.d need.
+fn var<V: Volume>(sysroot: &mut Sysroot<V>, path: &str, tree: &Directory) -> Result<(), Error> {
+    let time = sysroot.time();
+    let var = sysroot.directory(path, 0o755)?;
+    let empty = Directory::new(tree.meta);
+    let content = tree.directory("var").unwrap_or(&empty);
+    let mut copy = checkout::Copy::new(&mut sysroot.store, time);
+    copy.skip(".updated");
+    copy.skip(".ostree-selabeled");
+    copy.fill(path, var, content)?;
+    if tree.directory("usr/lib/tmpfiles.d").is_none() {
+        let missing = |name: &&(&str, u16)| !content.entries.contains_key(name.0);
+        for (name, mode) in [("tmp", 0o1777), ("lib", 0o755), ("log", 0o755)].iter().filter(missing)
+        {
+            sysroot.directory(&format!("{path}/{name}"), *mode)?;
+        }
+        for (name, target) in [("run", "../run"), ("lock", "../run/lock")] {
+            if !content.entries.contains_key(name) {
+                sysroot.symlink(&format!("{path}/{name}"), target)?;
+            }
+        }
+    }
+    sysroot.file(&format!("{path}/.ostree-selabeled"), 0o644, b"")
+}
+
+/// `/boot`: the kernel's files, hard-linked, and the BLS entry behind `loader`.
+fn boot<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    deployment: &Deployment<'_>,
+    links: &mut checkout::Links,
+) -> Result<(), Error> {
+    let Deployment { stateroot, boot_checksum, boot, tree, .. } = deployment;
+    let directory = format!("boot/ostree/{stateroot}-{boot_checksum}");
+    let version = &boot.version;
+    let files = [
+        (Some(&boot.vmlinuz), format!("vmlinuz-{version}")),
+        (Some(&boot.initramfs), format!("initramfs-{version}.img")),
+        (boot.devicetree.as_ref(), format!("devicetree-{version}")),
+        (boot.hmac.as_ref(), format!(".vmlinuz-{version}.hmac")),
+    ];
+    for (path, name) in files {
+        let Some(path) = path else { continue };
+        let inode = links.name(&mut sysroot.store, path, at(tree, path)?)?;
+        sysroot.link(&format!("{directory}/{name}"), inode)?;
+    }
+    if let Some(path) = &boot.dtb {
+        let dtb = tree.directory(path).ok_or_else(|| Error::Missing(path.clone()))?;
+        let time = sysroot.time();
+        let copied =
+            checkout::Copy::new(&mut sysroot.store, time).without_xattrs().directory("dtb", dtb)?;
+        sysroot.link(&format!("{directory}/dtb"), copied)?;
+    }
+    sysroot.symlink("boot/boot", ".")?;
+    sysroot.symlink("boot/loader", "loader.1")?;
+    sysroot.file("boot/loader.1/entries/ostree-1.conf", 0o644, deployment.bls_entry.as_bytes())
+}
+
+/// Owner, mode and time of a copied inode.
+pub(super) fn copied(meta: &Meta, time: crate::volume::Timestamp, keep_xattrs: bool) -> Meta {
+    let mut copy = Meta { mtime: time, ..meta.clone() };
+    if !keep_xattrs {
+        copy.xattrs = crate::volume::Xattrs::default();
+    }
+    copy
+}

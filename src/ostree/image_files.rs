@@ -1,0 +1,77 @@
+//! The merged tree as [`Files`], for those who look for kernels and configuration in it.
+
+use super::store::Store;
+use crate::files::{FileKind, Files, FilesError};
+use crate::tree::{Directory, Node, ObjectId};
+use crate::volume::Volume;
+
+/// Reads files of a tree out of the store.
+#[derive(Debug)]
+pub struct ImageFiles<'a, V> {
+    store: &'a Store<V>,
+    tree: &'a Directory,
+}
+
+impl<'a, V: Volume> ImageFiles<'a, V> {
+    /// The files of `tree`, whose objects are in `store`.
+    pub fn new(store: &'a Store<V>, tree: &'a Directory) -> Self {
+        Self { store, tree }
+    }
+
+    fn content(&self, object: ObjectId) -> Result<Vec<u8>, V::Error> {
+        read_all(self.store, object)
+    }
+}
+
+/// The content of a regular file or the target of a link.
+pub(super) fn read_all<V: Volume>(store: &Store<V>, object: ObjectId) -> Result<Vec<u8>, V::Error> {
+    let object = store.object(object);
+    let mut bytes = vec![0; usize::try_from(object.len_bytes).unwrap_or(usize::MAX)];
+    let mut done = 0;
+    while done < bytes.len() {
+        let offset = u64::try_from(done).unwrap_or(u64::MAX);
+        match store.volume.read_at(object.inode, offset, &mut bytes[done..])? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}
+
+impl<V: Volume> Files for ImageFiles<'_, V> {
+    fn kind(&self, path: &str) -> Option<FileKind> {
+        if path.is_empty() {
+            return Some(FileKind::Directory);
+        }
+        let Node::File(id) = self.tree.get(path)? else { return Some(FileKind::Directory) };
+        let object = self.store.object(*id);
+        if object.is_regular {
+            return Some(FileKind::Regular { len_bytes: object.len_bytes });
+        }
+        let target = String::from_utf8(self.content(*id).ok()?).ok()?;
+        Some(FileKind::Symlink { target })
+    }
+
+    fn names(&self, path: &str) -> Vec<String> {
+        let directory = self.tree.directory(path);
+        directory.map_or_else(Vec::new, |found| {
+            found.entries.keys().map(|name| name.to_string()).collect()
+        })
+    }
+
+    fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, FilesError> {
+        let Some(Node::File(id)) = self.tree.get(path) else { return Ok(None) };
+        let object = self.store.object(*id);
+        if !object.is_regular {
+            return Ok(None);
+        }
+        if object.len_bytes > limit_bytes {
+            let (path, len_bytes) = (path.to_owned(), object.len_bytes);
+            return Err(FilesError::TooLarge { path, len_bytes, limit_bytes });
+        }
+        let read = self.content(*id);
+        read.map(Some)
+            .map_err(|source| FilesError::Read { path: path.to_owned(), source: Box::new(source) })
+    }
+}

@@ -1,0 +1,129 @@
+//! The directories and small files around a deployment: what is neither object nor image content.
+
+use std::collections::BTreeMap;
+
+use super::error::Error;
+use super::refs;
+use super::store::Store;
+use crate::digest::Sha256Digest;
+use crate::volume::{Inode, Meta, Timestamp, Volume};
+
+/// A volume with the skeleton of an ostree sysroot and an object store in it.
+#[derive(Debug)]
+pub struct Sysroot<V> {
+    /// The objects.
+    pub store: Store<V>,
+    tree: Places,
+}
+
+/// Directories made by us, by path from the physical root.
+#[derive(Debug)]
+struct Places {
+    directories: BTreeMap<String, Inode>,
+    time: Timestamp,
+}
+
+impl<V: Volume> Sysroot<V> {
+    /// Lays out an empty sysroot with a repository (ostree-contract 1.1, 4.1). `time` stamps
+    /// everything whose time the contract leaves free.
+    pub fn create(mut volume: V, time: Timestamp) -> Result<Self, Error> {
+        let mut tree = Places { directories: BTreeMap::new(), time };
+        tree.directories.insert(String::new(), volume.root());
+        let root = Meta { mtime: time, ..Meta::root_owned(0o755) };
+        volume.set_meta(volume.root(), &root).map_err(Error::volume("/"))?;
+        for path in ["boot", "boot/efi", "ostree/bootc", "ostree/deploy"] {
+            tree.directory(&mut volume, path, 0o755)?;
+        }
+        let repo = tree.directory(&mut volume, "ostree/repo", 0o755)?;
+        for path in ["tmp/cache", "extensions", "state", "refs/heads", "refs/mirrors"] {
+            tree.directory(&mut volume, &format!("ostree/repo/{path}"), 0o755)?;
+        }
+        tree.directory(&mut volume, "ostree/repo/refs/remotes", 0o755)?;
+        let store = Store::create(volume, repo, time)?;
+        let mut sysroot = Self { store, tree };
+        sysroot.file("ostree/repo/.lock", 0o640, b"")?;
+        Ok(sysroot)
+    }
+
+    /// The directory at `path`, made with `mode` when missing; missing parents get 0755.
+    pub fn directory(&mut self, path: &str, mode: u16) -> Result<Inode, Error> {
+        self.tree.directory(&mut self.store.volume, path, mode)
+    }
+
+    /// Makes a file owned by root.
+    pub fn file(&mut self, path: &str, mode: u16, bytes: &[u8]) -> Result<(), Error> {
+        let meta = Meta { mtime: self.tree.time, ..Meta::root_owned(mode) };
+        let inode = self.store.volume.file(&meta, bytes).map_err(Error::volume(path))?;
+        self.link(path, inode)
+    }
+
+    /// Makes a symbolic link owned by root.
+    pub fn symlink(&mut self, path: &str, target: &str) -> Result<(), Error> {
+        let meta = Meta { mtime: self.tree.time, ..Meta::root_owned(0o777) };
+        let inode =
+            self.store.volume.symlink(&meta, target.as_bytes()).map_err(Error::volume(path))?;
+        self.link(path, inode)
+    }
+
+    /// Gives an inode a name; missing parent directories are made.
+    pub fn link(&mut self, path: &str, inode: Inode) -> Result<(), Error> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parent = self.directory(parent, 0o755)?;
+        self.store.volume.link(parent, name.as_bytes(), inode).map_err(Error::volume(path))
+    }
+
+    /// Makes a ref; `name` is below `refs/heads`.
+    pub fn reference(&mut self, name: &str, commit: Sha256Digest) -> Result<(), Error> {
+        self.file(
+            &format!("ostree/repo/refs/heads/{name}"),
+            0o644,
+            format!("{commit}\n").as_bytes(),
+        )
+    }
+
+    /// The ref of a layer's commit, by the digest of its blob.
+    pub fn layer_reference(
+        &mut self,
+        blob: Sha256Digest,
+        commit: Sha256Digest,
+    ) -> Result<(), Error> {
+        let name = refs::escape(&blob.to_oci()).unwrap_or_default();
+        self.reference(&format!("ostree/container/blob/{name}"), commit)
+    }
+
+    /// The ref of the image; `image` is transport and name (`docker://host/name:tag`).
+    pub fn image_reference(&mut self, image: &str, commit: Sha256Digest) -> Result<(), Error> {
+        let name = refs::escape(image).ok_or_else(|| Error::RefName(image.to_owned()))?;
+        self.reference(&format!("ostree/container/image/{name}"), commit)
+    }
+
+    /// The time of everything whose time is free.
+    pub fn time(&self) -> Timestamp {
+        self.tree.time
+    }
+
+    /// The volume, complete but for its own metadata.
+    pub fn into_volume(self) -> V {
+        self.store.volume
+    }
+}
+
+impl Places {
+    fn directory<V: Volume>(
+        &mut self,
+        volume: &mut V,
+        path: &str,
+        mode: u16,
+    ) -> Result<Inode, Error> {
+        if let Some(known) = self.directories.get(path) {
+            return Ok(*known);
+        }
+        let (parent_path, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parent = self.directory(volume, parent_path, 0o755)?;
+        let meta = Meta { mtime: self.time, ..Meta::root_owned(mode) };
+        let made = volume.directory(&meta).map_err(Error::volume(path))?;
+        volume.link(parent, name.as_bytes(), made).map_err(Error::volume(path))?;
+        self.directories.insert(path.to_owned(), made);
+        Ok(made)
+    }
+}
