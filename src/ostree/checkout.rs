@@ -80,7 +80,7 @@ fn farm_file<'n, V: Volume>(
 }
 
 /// A new inode with the content of an object.
-fn copy_object<V: Volume>(
+pub fn copy_object<V: Volume>(
     store: &mut Store<V>,
     path: &str,
     id: ObjectId,
@@ -101,7 +101,6 @@ fn copy_object<V: Volume>(
 pub struct Copy<'s, 'e, V> {
     store: &'s mut Store<V>,
     time: Timestamp,
-    keep_xattrs: bool,
     skipped: BTreeSet<&'static str>,
     added: BTreeMap<&'e str, &'e ExtraFile>,
 }
@@ -109,13 +108,7 @@ pub struct Copy<'s, 'e, V> {
 impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
     /// Copies made at `time`.
     pub fn new(store: &'s mut Store<V>, time: Timestamp) -> Self {
-        Self { store, time, keep_xattrs: true, skipped: BTreeSet::new(), added: BTreeMap::new() }
-    }
-
-    /// Copies without extended attributes.
-    pub fn without_xattrs(mut self) -> Self {
-        self.keep_xattrs = false;
-        self
+        Self { store, time, skipped: BTreeSet::new(), added: BTreeMap::new() }
     }
 
     /// Leaves an entry of the top directory out.
@@ -131,7 +124,7 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
 
     /// Copies a directory, which has no name yet; `path` is where it will be.
     pub fn directory(&mut self, path: &str, tree: &Directory) -> Result<Inode, Error> {
-        let meta = copied(self.store.meta(tree.meta), self.time, self.keep_xattrs);
+        let meta = copied(self.store.meta(tree.meta), self.time, true);
         let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
         self.fill(path, directory, tree)?;
         Ok(directory)
@@ -149,9 +142,7 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
             let inode = match node {
                 Node::Directory(tree) => self.directory(&below, tree)?,
                 Node::File(_) if extra.contains(&**name) => continue,
-                Node::File(id) => {
-                    copy_object(self.store, &below, *id, self.time, self.keep_xattrs)?
-                }
+                Node::File(id) => copy_object(self.store, &below, *id, self.time, true)?,
             };
             self.link(directory, name, inode)?;
         }

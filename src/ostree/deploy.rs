@@ -8,21 +8,15 @@ use crate::digest::{Sha256, Sha256Digest};
 use crate::tree::{Directory, Node, ObjectId};
 use crate::volume::{Meta, Volume};
 
-/// Files of the kernel's directory, by path in the merged tree.
+/// A file of the merged tree that `/boot` gets under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootFiles {
-    /// The kernel's version: the name of its directory.
-    pub version: String,
-    /// The kernel.
-    pub vmlinuz: String,
-    /// The initramfs.
-    pub initramfs: String,
-    /// A single device tree.
-    pub devicetree: Option<String>,
-    /// A directory of device trees, when there is no single one.
-    pub dtb: Option<String>,
-    /// The kernel's HMAC.
-    pub hmac: Option<String>,
+pub struct BootFile {
+    /// Path in the merged tree.
+    pub source: String,
+    /// Path below `/boot/ostree/<stateroot>-<boot checksum>/`.
+    pub name: String,
+    /// Whether `/boot` gets a copy without xattrs instead of another link to the file.
+    pub is_copied: bool,
 }
 
 /// A file that the deployment or the physical root gets besides the image's own.
@@ -45,8 +39,8 @@ pub struct Deployment<'a> {
     pub commit: Sha256Digest,
     /// Its tree.
     pub tree: &'a Directory,
-    /// Kernel and initramfs.
-    pub boot: &'a BootFiles,
+    /// Kernel, initramfs and what belongs to them.
+    pub boot_files: &'a [BootFile],
     /// From [`boot_checksum`].
     pub boot_checksum: Sha256Digest,
     /// Text of the BLS entry.
@@ -62,37 +56,19 @@ pub fn ostree_karg(stateroot: &str, boot_checksum: Sha256Digest) -> String {
     format!("ostree=/ostree/boot.1/{stateroot}/{boot_checksum}/0")
 }
 
-/// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3).
+/// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3);
+/// `paths` names them in order.
 pub fn boot_checksum<V: Volume>(
     sysroot: &Sysroot<V>,
     tree: &Directory,
-    boot: &BootFiles,
+    paths: &[String],
 ) -> Result<Sha256Digest, Error> {
     let mut hasher = Sha256::default();
-    let single = [Some(&boot.vmlinuz), Some(&boot.initramfs), boot.devicetree.as_ref()];
-    for path in single.into_iter().flatten() {
+    for path in paths {
         let object = follow(sysroot, tree, path)?;
         hash(sysroot, path, object, &mut hasher)?;
     }
-    if let Some(path) = &boot.dtb {
-        let directory = tree.directory(path).ok_or_else(|| Error::Missing(path.clone()))?;
-        hash_directory(sysroot, directory, &mut hasher)?;
-    }
     Ok(hasher.finish())
-}
-
-fn hash_directory<V: Volume>(
-    sysroot: &Sysroot<V>,
-    directory: &Directory,
-    hasher: &mut Sha256,
-) -> Result<(), Error> {
-    for (name, node) in &directory.entries {
-        match node {
-            Node::File(object) => hash(sysroot, name, *object, hasher)?,
-            Node::Directory(below) => hash_directory(sysroot, below, hasher)?,
-        }
-    }
-    Ok(())
 }
 
 fn hash<V: Volume>(
@@ -219,26 +195,17 @@ fn boot<V: Volume>(
     deployment: &Deployment<'_>,
     links: &mut checkout::Links,
 ) -> Result<(), Error> {
-    let Deployment { stateroot, boot_checksum, boot, tree, .. } = deployment;
+    let Deployment { stateroot, boot_checksum, tree, .. } = deployment;
     let directory = format!("boot/ostree/{stateroot}-{boot_checksum}");
-    let version = &boot.version;
-    let files = [
-        (Some(&boot.vmlinuz), format!("vmlinuz-{version}")),
-        (Some(&boot.initramfs), format!("initramfs-{version}.img")),
-        (boot.devicetree.as_ref(), format!("devicetree-{version}")),
-        (boot.hmac.as_ref(), format!(".vmlinuz-{version}.hmac")),
-    ];
-    for (path, name) in files {
-        let Some(path) = path else { continue };
-        let inode = links.name(&mut sysroot.store, path, at(tree, path)?)?;
+    for BootFile { source, name, is_copied } in deployment.boot_files {
+        let object = at(tree, source)?;
+        let inode = if *is_copied {
+            let time = sysroot.time();
+            checkout::copy_object(&mut sysroot.store, source, object, time, false)?
+        } else {
+            links.name(&mut sysroot.store, source, object)?
+        };
         sysroot.link(&format!("{directory}/{name}"), inode)?;
-    }
-    if let Some(path) = &boot.dtb {
-        let dtb = tree.directory(path).ok_or_else(|| Error::Missing(path.clone()))?;
-        let time = sysroot.time();
-        let copied =
-            checkout::Copy::new(&mut sysroot.store, time).without_xattrs().directory("dtb", dtb)?;
-        sysroot.link(&format!("{directory}/dtb"), copied)?;
     }
     sysroot.symlink("boot/boot", ".")?;
     sysroot.symlink("boot/loader", "loader.1")?;

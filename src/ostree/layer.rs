@@ -170,6 +170,14 @@ impl LayerTree {
         Ok(())
     }
 
+    /// Refuses an entry that commits cannot hold, unless its path is dropped anyway.
+    pub fn unsupported(&self, raw_path: &[u8], kind: &'static str) -> Result<(), Error> {
+        match place(raw_path)? {
+            Placement::At(path) => Err(Error::UnsupportedType { path, kind }),
+            Placement::Dropped => Ok(()),
+        }
+    }
+
     /// The complete tree.
     pub fn finish(mut self) -> Result<(Directory, Vec<String>), Error> {
         let links = std::mem::take(&mut self.links);

@@ -34,7 +34,7 @@ mod store;
 mod sysroot;
 
 pub use commit::{IMPORTER_VERSION, layer as commit_layer, merge as commit_merge};
-pub use deploy::{BootFiles, Deployment, ExtraFile, boot_checksum, deploy, ostree_karg};
+pub use deploy::{BootFile, Deployment, ExtraFile, boot_checksum, deploy, ostree_karg};
 pub use error::Error;
 pub use image_files::ImageFiles;
 pub use layer::{LayerFile, LayerTree};
@@ -42,3 +42,6 @@ pub use merge::Merge;
 pub use path::PathError;
 pub use store::{Object, Store, WINDOW_BYTES};
 pub use sysroot::Sysroot;
+
+#[cfg(test)]
+mod tests;
