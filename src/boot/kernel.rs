@@ -76,8 +76,11 @@ impl Kernel {
     /// What goes to `/boot/ostree/<stateroot>-<checksum>/`.
     pub fn boot_files(&self) -> Vec<BootFile> {
         let version = &self.version;
-        let linked =
-            |source: &str, name: String| BootFile { source: source.to_owned(), name, copied: false };
+        let linked = |source: &str, name: String| BootFile {
+            source: source.to_owned(),
+            name,
+            copied: false,
+        };
         let mut all = vec![
             linked(&self.vmlinuz, self.vmlinuz_name()),
             linked(&self.initramfs, self.initramfs_name()),
@@ -204,9 +207,9 @@ mod tests {
     const DIR: &str = "usr/lib/modules/6.1.0-golden";
 
     fn with(names: &[&str]) -> MemoryFiles {
-        names.iter().fold(MemoryFiles::default(), |files, name| {
-            files.with(&format!("{DIR}/{name}"), name)
-        })
+        names
+            .iter()
+            .fold(MemoryFiles::default(), |files, name| files.with(&format!("{DIR}/{name}"), name))
     }
 
     #[test]

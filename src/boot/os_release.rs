@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn usr_lib_comes_before_etc() {
-        let etc_only = MemoryFiles::default().with("usr/etc/os-release", "PRETTY_NAME=\"From etc\"");
+        let etc_only =
+            MemoryFiles::default().with("usr/etc/os-release", "PRETTY_NAME=\"From etc\"");
         assert_eq!(pretty_name(&etc_only).unwrap(), "From etc");
         let both = etc_only.with("usr/lib/os-release", "ID=vendor");
         assert_eq!(pretty_name(&both).unwrap(), "vendor");

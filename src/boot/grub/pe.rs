@@ -119,11 +119,8 @@ fn module_name(elf: &[u8]) -> Option<String> {
         return None;
     }
     let wide = *elf.get(4)? == 2;
-    let (table, sizes) = if wide {
-        (u64_at(elf, 0x28)?, 0x3A)
-    } else {
-        (u32_at(elf, 0x20)?.into(), 0x2E)
-    };
+    let (table, sizes) =
+        if wide { (u64_at(elf, 0x28)?, 0x3A) } else { (u32_at(elf, 0x20)?.into(), 0x2E) };
     let entry_len = u64::from(u16_at(elf, sizes)?);
     let (count, names) = (u16_at(elf, sizes + 2)?, u16_at(elf, sizes + 4)?);
     let header = |index: u16| {
