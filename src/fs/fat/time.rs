@@ -1,0 +1,72 @@
+//! Times as FAT stores them: from 1980 on, in steps of two seconds.
+
+use crate::volume::Timestamp;
+
+/// 1980-01-01 and 2107-12-31T23:59:59 in seconds since 1970.
+const RANGE_SECS: std::ops::RangeInclusive<i64> = 315_532_800..=4_354_819_199;
+
+/// A date (year since 1980, month, day: 7, 4, 5 bits), a time (hour, minute, seconds / 2: 5, 6, 5
+/// bits), and what the time leaves out, in hundredths of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DosTime {
+    pub date: u16,
+    pub time: u16,
+    pub hundredths: u8,
+}
+
+impl From<Timestamp> for DosTime {
+    fn from(at: Timestamp) -> Self {
+        let secs = at.secs.clamp(*RANGE_SECS.start(), *RANGE_SECS.end());
+        let nanos = if secs == at.secs { at.nanos } else { 0 };
+        let (year, month, day) = civil(secs / 86_400);
+        let of_day = secs % 86_400;
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        let date = (year - 1980) << 9 | month << 5 | day;
+        let time = hour << 11 | minute << 5 | (second / 2);
+        let hundredths = second % 2 * 100 + i64::from(nanos / 10_000_000);
+        Self {
+            date: u16::try_from(date).unwrap_or(u16::MAX),
+            time: u16::try_from(time).unwrap_or(0),
+            hundredths: u8::try_from(hundredths).unwrap_or(0),
+        }
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, not before it.
+///
+/// Years start in March here, so that the leap day comes last.
+fn civil(day: i64) -> (i64, i64, i64) {
+    let day = day + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (era * 400 + year + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dos(secs: i64, nanos: u32) -> (u16, u16, u8) {
+        let DosTime { date, time, hundredths } = Timestamp { secs, nanos }.into();
+        (date, time, hundredths)
+    }
+
+    #[test]
+    fn times_are_brought_into_range() {
+        assert_eq!(dos(0, 5), (1 << 5 | 1, 0, 0));
+        assert_eq!(dos(i64::MIN, 0), (1 << 5 | 1, 0, 0));
+        let last = (127 << 9 | 12 << 5 | 31, 23 << 11 | 59 << 5 | 29, 100);
+        assert_eq!(dos(i64::MAX, 999_999_999), last);
+    }
+
+    #[test]
+    fn days_and_odd_seconds_are_kept() {
+        // 2024-02-29T12:34:57.25Z
+        let expected = (44 << 9 | 2 << 5 | 29, 12 << 11 | 34 << 5 | 28, 125);
+        assert_eq!(dos(1_709_210_097, 250_000_000), expected);
+    }
+}
