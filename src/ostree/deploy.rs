@@ -51,11 +51,6 @@ pub struct Deployment<'a> {
     pub extra_etc: &'a [ExtraFile],
 }
 
-/// The kernel argument and paths that lead to the deployment with this boot checksum.
-pub fn ostree_karg(stateroot: &str, boot_checksum: Sha256Digest) -> String {
-    format!("ostree=/ostree/boot.1/{stateroot}/{boot_checksum}/0")
-}
-
 /// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3);
 /// `paths` names them in order.
 pub fn boot_checksum<V: Volume>(
