@@ -1,7 +1,41 @@
 //! Where images come from.
+//!
+//! A [`Reference`] is what the user typed; [`Source::open`] finds the image, fetches and verifies its
+//! manifest and config, and hands out each layer as a [`Blob`]: a plain blocking reader of the
+//! compressed bytes that checks length and digest before it reports the end.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `reference` | IMAGE as typed |
+//! | `target` | what the installed system updates from, and how ostree spells it |
+//! | `source` | the way from a name to an image |
+//! | `layout` | OCI layouts: a folder, or a tar of one |
+//! | `manifest`, `media`, `model` | documents to [`Image`](crate::spec::Image) |
+//! | `goconfig`, `timestamp` | the config as the importer gets to see it |
+//! | `blob` | a reader that vouches for its bytes |
+//!
+//! # Invariants
+//!
+//! * A document is used only after its digest was checked, a layer's end is told only after.
+//! * Documents have a limit: 4 MiB for manifests and indexes, 16 MiB for configs.
+//! * The canonical texts equal those that upstream's importer stores: through the same models, in
+//!   the same order. The golden images hold us to it.
 
+mod blob;
+mod error;
+mod goconfig;
+mod layout;
+mod manifest;
+mod media;
+mod model;
 mod reference;
+mod source;
 mod target;
+mod timestamp;
 
+pub use blob::Blob;
+pub use error::Error;
+pub use model::check_bootable;
 pub use reference::{LayoutReference, ParseReferenceError, Reference, RegistryReference};
+pub use source::{Options, Source};
 pub use target::TargetRef;

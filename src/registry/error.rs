@@ -1,0 +1,205 @@
+//! What can go wrong between an image's name and its bytes.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::reference::ParseReferenceError;
+use crate::digest::Sha256Digest;
+
+/// Why an image cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name is none.
+    #[error(transparent)]
+    Reference(#[from] ParseReferenceError),
+    /// A file cannot be read.
+    #[error("reading `{}`: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder or archive holds no OCI layout.
+    #[error("`{}` is no OCI layout: it has no `{missing}`", path.display())]
+    NotALayout {
+        /// The folder or archive.
+        path: PathBuf,
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// The archive is compressed.
+    #[error("`{}` is compressed ({format}): decompress it first", path.display())]
+    CompressedArchive {
+        /// The archive.
+        path: PathBuf,
+        /// How it is compressed.
+        format: &'static str,
+    },
+    /// The layout has no image of that name.
+    #[error("`{}` has no image `{tag}`; it has: {}", path.display(), list(available))]
+    NoSuchTag {
+        /// The folder or archive.
+        path: PathBuf,
+        /// The name asked for.
+        tag: String,
+        /// The names that are there.
+        available: Vec<String>,
+    },
+    /// The layout has several images, and none was named.
+    #[error("`{}` holds {count} images, name one of: {}", path.display(), list(available))]
+    SeveralImages {
+        /// The folder or archive.
+        path: PathBuf,
+        /// How many images are there.
+        count: usize,
+        /// The names that are there.
+        available: Vec<String>,
+    },
+    /// A document is larger than any honest one.
+    #[error("the {what} has {size} bytes, more than the {limit} allowed")]
+    TooLarge {
+        /// Which document.
+        what: &'static str,
+        /// Its size, as far as it was read or claimed.
+        size: u64,
+        /// The most we read.
+        limit: u64,
+    },
+    /// A document does not parse.
+    #[error("the {what} is malformed: {source}")]
+    Malformed {
+        /// Which document.
+        what: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// Docker's first manifest format, without a config.
+    #[error(
+        "the manifest has the obsolete schema version 1: push the image again with a current tool"
+    )]
+    SchemaVersion1,
+    /// A document that is neither manifest nor index.
+    #[error("`{0}` is not the media type of an image")]
+    NotAnImage(String),
+    /// An index that leads to an index.
+    #[error("the image index leads to another index ({0}), not to an image")]
+    NestedIndex(Sha256Digest),
+    /// The index has nothing for the architecture.
+    #[error("the image index has nothing for linux/{wanted}; it has: {}", list(available))]
+    NoSuchArchitecture {
+        /// The architecture asked for, in Go's words.
+        wanted: String,
+        /// The platforms that are there.
+        available: Vec<String>,
+    },
+    /// A manifest without layers.
+    #[error("the image has no layers")]
+    NoLayers,
+    /// A digest that is no SHA-256.
+    #[error("the {what}: {source}")]
+    UnsupportedDigest {
+        /// What it names.
+        what: String,
+        /// What is wrong with it.
+        source: crate::digest::ParseDigestError,
+    },
+    /// A layer packed in a way that nobody knows.
+    #[error("layer {index} has the media type `{media_type}`, which is no known tar")]
+    LayerMediaType {
+        /// Index in manifest order, from 0.
+        index: usize,
+        /// What the manifest says.
+        media_type: String,
+    },
+    /// A layer that registries may not hand out.
+    #[error("layer {index} is a foreign one (`{media_type}`), which registries do not hold")]
+    ForeignLayer {
+        /// Index in manifest order, from 0.
+        index: usize,
+        /// What the manifest says.
+        media_type: String,
+    },
+    /// A layer that the image does not have.
+    #[error("there is no layer {index}: the image has {count}")]
+    NoSuchLayer {
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// An image that is not made to boot.
+    #[error("the image has neither the label `containers.bootc` nor `ostree.bootable`")]
+    NotBootable,
+    /// An image that wraps an ostree commit.
+    #[error("encapsulated ostree images (label `ostree.final-diffid`) are not supported yet")]
+    Encapsulated,
+    /// An image for other machines.
+    #[error("the image is for {found}, not for {wanted}")]
+    Architecture {
+        /// The architecture asked for, in Go's words.
+        wanted: String,
+        /// What the config says.
+        found: String,
+    },
+    /// A blob that is not there.
+    #[error("blob {digest} is missing from `{}`", path.display())]
+    MissingBlob {
+        /// Its digest.
+        digest: Sha256Digest,
+        /// The folder or archive.
+        path: PathBuf,
+    },
+    /// A blob of another length than promised.
+    #[error("blob {digest} has {seen} bytes where {expected} were promised")]
+    BlobSize {
+        /// Its digest.
+        digest: Sha256Digest,
+        /// The length in its descriptor.
+        expected: u64,
+        /// The bytes seen so far.
+        seen: u64,
+    },
+    /// A blob with other bytes than promised.
+    #[error("blob {expected} is corrupt: its bytes have the digest {seen}")]
+    BlobDigest {
+        /// The digest in its descriptor.
+        expected: Sha256Digest,
+        /// The digest of what was read.
+        seen: Sha256Digest,
+    },
+    /// Reading a blob failed.
+    #[error("reading blob {digest}: {source}")]
+    Blob {
+        /// Its digest.
+        digest: Sha256Digest,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user wants to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// The error of this room inside an error of a reader, if there is one.
+    pub fn in_io(error: &io::Error) -> Option<&Self> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+
+    /// The error inside an error of a reader, or else `otherwise` of it.
+    pub(crate) fn from_io(error: io::Error, otherwise: impl FnOnce(io::Error) -> Self) -> Self {
+        error.downcast().unwrap_or_else(otherwise)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "nothing named".to_owned() } else { items.join(", ") }
+}

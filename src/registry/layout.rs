@@ -1,0 +1,202 @@
+//! OCI layouts on disk: a folder, or a tar of one.
+//!
+//! | name | content |
+//! |---|---|
+//! | `oci-layout` | the version of the layout |
+//! | `index.json` | the images; the annotation `org.opencontainers.image.ref.name` is the tag |
+//! | `blobs/sha256/<64 hex>` | manifests, configs and layers |
+//!
+//! An archive is indexed once, then its blobs are read in place; so it must not be compressed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::Error;
+use super::manifest::{Index, IndexEntry};
+use super::model::MANIFEST_LIMIT_BYTES;
+use super::reference::LayoutReference;
+use super::source::{Store, Top, read_limited, read_verified};
+use crate::digest::Sha256Digest;
+use crate::progress::Cancel;
+
+/// A layout, and the image in it that was asked for.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    path: PathBuf,
+    tag: Option<String>,
+    files: Files,
+    cancel: Cancel,
+}
+
+#[derive(Debug)]
+enum Files {
+    Dir,
+    Archive(Archive),
+}
+
+impl Layout {
+    pub(crate) fn dir(reference: &LayoutReference, cancel: Cancel) -> Result<Self, Error> {
+        Self::new(reference, Files::Dir, cancel)
+    }
+
+    pub(crate) fn archive(reference: &LayoutReference, cancel: Cancel) -> Result<Self, Error> {
+        let archive = Archive::open(&reference.path, &cancel)?;
+        Self::new(reference, Files::Archive(archive), cancel)
+    }
+
+    fn new(reference: &LayoutReference, files: Files, cancel: Cancel) -> Result<Self, Error> {
+        let (path, tag) = (reference.path.clone(), reference.tag.clone());
+        let layout = Self { path, tag, files, cancel };
+        for missing in ["oci-layout", "index.json"] {
+            if layout.open(missing)?.is_none() {
+                return Err(Error::NotALayout { path: layout.path, missing });
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Opens a file of the layout; `None` when it is not there.
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        match &self.files {
+            Files::Archive(archive) => Ok(archive.open_file(name)),
+            Files::Dir => {
+                let path = self.path.join(name);
+                match File::open(&path) {
+                    Ok(file) => Ok(Some(Box::new(file))),
+                    Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+                    Err(source) => Err(Error::File { path, source }),
+                }
+            }
+        }
+    }
+
+    fn choose<'a>(&self, index: &'a Index) -> Result<&'a IndexEntry, Error> {
+        let entries = &index.manifests;
+        let available = || entries.iter().filter_map(|e| e.ref_name().map(str::to_owned)).collect();
+        let path = self.path.clone();
+        match (&self.tag, entries.as_slice()) {
+            (Some(tag), _) => entries
+                .iter()
+                .find(|entry| entry.ref_name() == Some(tag))
+                .ok_or_else(|| Error::NoSuchTag { path, tag: tag.clone(), available: available() }),
+            (None, [only]) => Ok(only),
+            (None, _) => {
+                Err(Error::SeveralImages { path, count: entries.len(), available: available() })
+            }
+        }
+    }
+}
+
+impl Store for Layout {
+    fn top(&self) -> Result<Top, Error> {
+        let (path, missing) = (self.path.clone(), "index.json");
+        let Some(file) = self.open(missing)? else {
+            return Err(Error::NotALayout { path, missing });
+        };
+        let limit = MANIFEST_LIMIT_BYTES;
+        let bytes = read_limited(file, limit).map_err(|source| Error::File { path, source })?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if size > limit {
+            return Err(Error::TooLarge { what: "layout's index", size, limit });
+        }
+        let index = Index::parse(&bytes)?;
+        let entry = self.choose(&index)?;
+        let digest = entry.digest()?;
+        let bytes = self.manifest(digest, entry.size)?;
+        Ok(Top { bytes, digest, media_type: Some(entry.media_type.clone()) })
+    }
+
+    fn manifest(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Vec<u8>, Error> {
+        let blob = self.blob(digest, size_bytes)?;
+        read_verified(blob, digest, size_bytes, "manifest", MANIFEST_LIMIT_BYTES, &self.cancel)
+    }
+
+    fn blob(&self, digest: Sha256Digest, _size_bytes: u64) -> Result<Box<dyn Read + Send>, Error> {
+        let found = self.open(&format!("blobs/sha256/{digest}"))?;
+        found.ok_or_else(|| Error::MissingBlob { digest, path: self.path.clone() })
+    }
+}
+
+/// Where the files of a layout lie in a tar.
+#[derive(Debug)]
+struct Archive {
+    file: Arc<File>,
+    /// Offset and length of each file.
+    index: BTreeMap<String, (u64, u64)>,
+}
+
+impl Archive {
+    fn open(path: &Path, cancel: &Cancel) -> Result<Self, Error> {
+        let in_file = |source| Error::File { path: path.to_owned(), source };
+        let file = File::open(path).map_err(in_file)?;
+        if let Some(format) = compression(&file).map_err(in_file)? {
+            return Err(Error::CompressedArchive { path: path.to_owned(), format });
+        }
+        let mut index = BTreeMap::new();
+        let mut archive = tar::Archive::new(&file);
+        for entry in archive.entries_with_seek().map_err(in_file)? {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let entry = entry.map_err(in_file)?;
+            let name = entry.path_bytes();
+            let name = String::from_utf8_lossy(name.strip_prefix(b"./").unwrap_or(&name));
+            if entry.header().entry_type().is_file() && is_layout_file(&name) {
+                index.insert(name.into_owned(), (entry.raw_file_position(), entry.size()));
+            }
+        }
+        Ok(Self { file: Arc::new(file), index })
+    }
+
+    fn open_file(&self, name: &str) -> Option<Box<dyn Read + Send>> {
+        let (offset, len) = *self.index.get(name)?;
+        Some(Box::new(Window { file: Arc::clone(&self.file), offset, left: len }))
+    }
+}
+
+fn is_layout_file(name: &str) -> bool {
+    let is_blob = |hex: &str| Sha256Digest::parse_hex(hex).is_ok();
+    matches!(name, "oci-layout" | "index.json")
+        || name.strip_prefix("blobs/sha256/").is_some_and(is_blob)
+}
+
+/// How a file is compressed, by its first bytes.
+fn compression(file: &File) -> io::Result<Option<&'static str>> {
+    let mut magic = [0; 6];
+    let mut filled = 0;
+    while filled < magic.len() {
+        match file.read_at(&mut magic[filled..], u64::try_from(filled).unwrap_or(0))? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(match magic {
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz"),
+        [b'B', b'Z', b'h', ..] => Some("bzip2"),
+        _ => None,
+    })
+}
+
+/// A part of a file, read without moving anybody else's position.
+struct Window {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Window {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..want], self.offset)?;
+        let count_bytes = u64::try_from(count).unwrap_or(0);
+        self.offset += count_bytes;
+        self.left -= count_bytes;
+        Ok(count)
+    }
+}

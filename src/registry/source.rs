@@ -1,0 +1,151 @@
+//! An image, opened: its facts, and its layers on demand.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::blob::Blob;
+use super::error::Error;
+use super::layout::Layout;
+use super::manifest::Document;
+use super::model::{CONFIG_LIMIT_BYTES, image};
+use super::reference::Reference;
+use crate::digest::Sha256Digest;
+use crate::progress::{Cancel, Reporter, Silent};
+use crate::spec::{Arch, Image};
+
+/// How to open an image.
+#[derive(Clone)]
+pub struct Options {
+    /// Which image of an index.
+    pub arch: Arch,
+    /// Asked while reading.
+    pub cancel: Cancel,
+    /// Told what is read.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl Options {
+    /// Settings for `arch`, everything else at its default.
+    pub fn new(arch: Arch) -> Self {
+        Self { arch, cancel: Cancel::default(), reporter: Arc::new(Silent) }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("arch", &self.arch).finish_non_exhaustive()
+    }
+}
+
+/// An image whose manifest and config are verified, and whose layers can be read.
+#[derive(Debug)]
+pub struct Source {
+    image: Image,
+    store: Box<dyn Store>,
+    options: Options,
+}
+
+/// A place where images are kept.
+pub(crate) trait Store: Send + Sync + fmt::Debug {
+    /// The manifest or index that was asked for.
+    fn top(&self) -> Result<Top, Error>;
+    /// Another manifest, verified.
+    fn manifest(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Vec<u8>, Error>;
+    /// A blob, not verified.
+    fn blob(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Box<dyn Read + Send>, Error>;
+}
+
+/// The document that a name leads to.
+#[derive(Debug)]
+pub(crate) struct Top {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) digest: Sha256Digest,
+    pub(crate) media_type: Option<String>,
+}
+
+impl Source {
+    /// Finds the image, fetches and verifies its manifest and config.
+    pub fn open(reference: &Reference, options: &Options) -> Result<Self, Error> {
+        let cancel = options.cancel.clone();
+        let store: Box<dyn Store> = match reference {
+            Reference::OciDir(layout) => Box::new(Layout::dir(layout, cancel)?),
+            Reference::OciArchive(layout) => Box::new(Layout::archive(layout, cancel)?),
+            Reference::Registry(_) => Err(Error::NotAnImage("remote".to_owned()))?,
+        };
+        let image = resolve(store.as_ref(), options)?;
+        Ok(Self { image, store, options: options.clone() })
+    }
+
+    /// What the manifest and the config say.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Opens the compressed bytes of a layer. The same layer may be opened again, and several at a
+    /// time, from any thread.
+    pub fn layer(&self, index: usize) -> Result<Blob, Error> {
+        let count = self.image.layers.len();
+        let layer = self.image.layers.get(index).ok_or(Error::NoSuchLayer { index, count })?;
+        let bytes = self.store.blob(layer.digest, layer.size_bytes)?;
+        let blob = Blob::new(bytes, layer.digest, layer.size_bytes, self.options.cancel.clone());
+        Ok(blob.reporting(Arc::clone(&self.options.reporter), index))
+    }
+}
+
+fn resolve(store: &dyn Store, options: &Options) -> Result<Image, Error> {
+    let top = store.top()?;
+    let (digest, manifest) = match Document::parse(&top.bytes, top.media_type.as_deref())? {
+        Document::Manifest(manifest) => (top.digest, manifest),
+        Document::Index(index) => {
+            let entry = index.choose(options.arch)?;
+            let digest = entry.digest()?;
+            if entry.is_index() {
+                return Err(Error::NestedIndex(digest));
+            }
+            let bytes = store.manifest(digest, entry.size)?;
+            match Document::parse(&bytes, Some(&entry.media_type))? {
+                Document::Manifest(manifest) => (digest, manifest),
+                Document::Index(_) => return Err(Error::NestedIndex(digest)),
+            }
+        }
+    };
+    let (config_digest, config_size) = manifest.config()?;
+    let config = store.blob(config_digest, config_size)?;
+    let config = read_verified(
+        config,
+        config_digest,
+        config_size,
+        "image config",
+        CONFIG_LIMIT_BYTES,
+        &options.cancel,
+    )?;
+    image(digest, *manifest, &config)
+}
+
+/// Reads a small blob whole, and verifies it.
+pub(crate) fn read_verified(
+    bytes: Box<dyn Read + Send>,
+    digest: Sha256Digest,
+    size_bytes: u64,
+    what: &'static str,
+    limit: u64,
+    cancel: &Cancel,
+) -> Result<Vec<u8>, Error> {
+    if size_bytes > limit {
+        return Err(Error::TooLarge { what, size: size_bytes, limit });
+    }
+    let mut blob = Blob::new(bytes, digest, size_bytes, cancel.clone());
+    let mut content = Vec::new();
+    match blob.read_to_end(&mut content) {
+        Ok(_) => Ok(content),
+        Err(error) => Err(Error::from_io(error, |source| Error::Blob { digest, source })),
+    }
+}
+
+/// Reads a document that nobody vouches for.
+pub(crate) fn read_limited(bytes: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    bytes.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    Ok(content)
+}
