@@ -3,9 +3,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
+//! | [`esp`] | finds shim and GRUB in the image and says what goes to the ESP |
+//! | `packages` | signed binaries where distributions' packages put them |
 //! | [`config`] | `grub.cfg`, the stub on the ESP, `grubenv` |
 //! | [`bridge`] | which boot entries a GRUB without `blscfg` can read |
 
 pub mod bridge;
 pub mod config;
+pub mod esp;
+mod packages;
 pub mod pe;
