@@ -13,7 +13,10 @@
 //!
 //! Paths begin with `/boot` (`sysroot.bootprefix=true`); on a separate `/boot` they lead through its
 //! link `boot -> .`.
+//!
+//! A line feed within a value would start a line of its own, so control characters are refused.
 
+use super::BootError;
 use super::kernel::{DeviceTree, Kernel};
 use crate::digest::Sha256Digest;
 
@@ -54,7 +57,7 @@ impl Entry<'_> {
     }
 
     /// The entry's text.
-    pub fn to_text(&self) -> String {
+    pub fn to_text(&self) -> Result<String, BootError> {
         let directory = format!("/boot/ostree/{}", self.directory());
         let kernel = self.kernel;
         let mut lines = vec![
@@ -70,7 +73,10 @@ impl Entry<'_> {
         if let Some(DeviceTree::Directory { .. }) = kernel.devicetree {
             lines.push(format!("fdtdir {directory}/dtb"));
         }
-        lines.join("\n") + "\n"
+        match lines.iter().find(|line| line.chars().any(char::is_control)) {
+            Some(line) => Err(BootError::ControlCharacter { line: line.clone() }),
+            None => Ok(lines.join("\n") + "\n"),
+        }
     }
 }
 
@@ -88,25 +94,42 @@ initrd /boot/ostree/golden-1a602ff34bbd48aaabe0d9e6ac63f34d78609ee5de1457c15bf07
 initramfs-6.1.0-golden.img
 ";
 
-    fn text(devicetree: Option<DeviceTree>) -> String {
-        let kernel = Kernel {
+    fn kernel(devicetree: Option<DeviceTree>) -> Kernel {
+        Kernel {
             version: "6.1.0-golden".to_owned(),
             vmlinuz: String::new(),
             is_link: false,
             initramfs: String::new(),
             devicetree,
             hmac: None,
-        };
+        }
+    }
+
+    fn text(devicetree: Option<DeviceTree>) -> String {
         let hex = "1a602ff34bbd48aaabe0d9e6ac63f34d78609ee5de1457c15bf07e58835615f7";
         Entry {
             name: "Golden Linux 1 (Fixture)",
             stateroot: "golden",
             checksum: Sha256Digest::parse_hex(hex).unwrap(),
-            kernel: &kernel,
+            kernel: &kernel(devicetree),
             kargs: &["root=UUID=11111111-2222-4333-8444-555555555555", "rw", "quiet"]
                 .map(str::to_owned),
         }
         .to_text()
+        .unwrap()
+    }
+
+    #[test]
+    fn no_value_starts_a_line_of_its_own() {
+        let kernel = kernel(None);
+        let checksum = Sha256Digest::of(b"");
+        let kargs = ["a=\"x\ninitrd /evil\"".to_owned()];
+        let entry = Entry { name: "n", stateroot: "s", checksum, kernel: &kernel, kargs: &kargs };
+        assert!(matches!(entry.to_text(), Err(BootError::ControlCharacter { .. })));
+        assert!(matches!(
+            Entry { name: "a\nb", kargs: &[], ..entry }.to_text(),
+            Err(BootError::ControlCharacter { .. })
+        ));
     }
 
     #[test]

@@ -141,6 +141,9 @@ fn load(files: &dyn Files, modules: &str, version: &str) -> Result<Kernel, BootE
     if let Some(path) = regular("aboot.img") {
         return Err(BootError::NotSupportedYet { what: "Android boot images", path });
     }
+    if !version.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(BootError::KernelVersion { version: version.to_owned() });
+    }
     let vmlinuz = beside("vmlinuz");
     Ok(Kernel {
         version: version.to_owned(),
@@ -272,6 +275,8 @@ mod tests {
             let refusal = find(&files).unwrap_err();
             assert!(matches!(&refusal, BootError::NotSupportedYet { path: at, .. } if at == path));
         }
+        let blank = MemoryFiles::default().with("usr/lib/modules/6 1/vmlinuz", "");
+        assert!(matches!(find(&blank), Err(BootError::KernelVersion { .. })));
         let aboot = with(&["vmlinuz", "initramfs.img", "aboot.img"]);
         assert!(matches!(find(&aboot), Err(BootError::NotSupportedYet { .. })));
     }

@@ -85,6 +85,18 @@ pub enum BootError {
         /// The file.
         path: String,
     },
+    /// A value of the boot entry would break its line.
+    #[error("control character in the boot entry: {line:?}")]
+    ControlCharacter {
+        /// The line as it would be.
+        line: String,
+    },
+    /// A kernel directory whose name cannot be part of a boot entry's paths.
+    #[error("kernel version {version:?} has characters that a boot entry cannot have")]
+    KernelVersion {
+        /// The directory's name.
+        version: String,
+    },
     /// The SELinux configuration names a policy that is not there.
     #[error("SELinux policy `{policy}` has no `{missing}`")]
     SelinuxPolicy {
