@@ -6,6 +6,7 @@
 //! | [`ids`] | every UUID and serial number of the disk |
 //! | [`layout`] | which partitions, where |
 //! | [`size`] | how large root and disk become |
+//! | [`stateroot`] | which names a stateroot may have |
 //! | [`ssh`] | the tmpfiles.d line that brings root's SSH keys |
 //! | [`aleph`] | `.bootc-aleph.json` |
 //! | [`manifest`] | the build record |
@@ -21,6 +22,7 @@ pub mod layout;
 pub mod manifest;
 pub mod size;
 pub mod ssh;
+pub mod stateroot;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -36,6 +38,12 @@ pub enum PlanError {
         /// The smallest disk that would do, in MiB.
         needed_mib: u64,
     },
+    /// A name that no stateroot may have: it becomes part of paths and of kernel arguments.
+    #[error(
+        "stateroot {0:?}: use letters, digits, `.`, `_` and `-`, \
+         at most 128 of them, with a letter or digit first"
+    )]
+    Stateroot(String),
     /// Sizes beyond what a disk can have.
     #[error("the disk would be larger than any disk can be")]
     TooLarge,
