@@ -35,4 +35,6 @@
 //! directory, attributes of an inode beyond what fits in it within one block.
 
 mod bytes;
+mod checksum;
+mod hash;
 mod layout;
