@@ -34,8 +34,15 @@
 //! 8 TiB, 16 TiB - 4 KiB for a file (sparse), 65000 names for an inode, some 20 million names in a
 //! directory, attributes of an inode beyond what fits in it within one block.
 
+mod acl;
 mod behind;
 mod bytes;
 mod checksum;
+mod error;
+mod extents;
 mod hash;
+mod inode;
 mod layout;
+mod xattr;
+
+pub use error::Error;
