@@ -38,6 +38,7 @@ mod acl;
 mod behind;
 mod bytes;
 mod checksum;
+mod content;
 mod directory;
 mod error;
 mod extents;
@@ -45,6 +46,7 @@ mod hash;
 mod htree;
 mod inode;
 mod layout;
+mod records;
 mod xattr;
 
 pub use error::Error;
