@@ -42,6 +42,7 @@ mod content;
 mod directory;
 mod error;
 mod extents;
+mod geometry;
 mod hash;
 mod htree;
 mod inode;
