@@ -13,7 +13,7 @@ use bootc_image::canvas::FileCanvas;
 use bootc_image::fs::fat::{Builder, Options};
 use bootc_image::units::{ByteLen, ByteOffset, MIB, SectorSize};
 use bootc_image::volume::Timestamp;
-use proptest::prelude::{Strategy, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, proptest};
 
 use tools::run;
 
@@ -156,7 +156,7 @@ fn compatible(files: Files) -> Files {
 }
 
 proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_tree_reads_back(files in trees()) {
         let folder = tempfile::tempdir().unwrap();
