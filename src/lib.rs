@@ -34,7 +34,7 @@
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`stream`], [`units`], [`digest`], [`progress`].
+//! [`tree`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
 //!
 //! # Invariants, mostly absences
 //!
@@ -61,6 +61,7 @@ pub mod format;
 pub mod fs;
 pub mod layers;
 pub mod ostree;
+pub mod output;
 pub mod partition;
 pub mod pipeline;
 pub mod plan;

@@ -1,0 +1,205 @@
+//! Nothing half-made: a file gets its name when it is complete, and not before.
+//!
+//! A [`Pending`] is a file beside its target with a hidden name, `.disk.raw.0.partial`.
+//! [`Pending::commit`] gives it the target's name, replacing what was there; dropping it removes it,
+//! and the directories made for it as far as they are empty. After a kill the hidden file remains,
+//! and the next run takes the next number.
+//!
+//! Nothing is synced: a rename orders names and content against other processes, not against a power
+//! cut, and an artifact can be made again. Who installs onto a device syncs the device.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file that is not complete yet.
+#[derive(Debug)]
+pub struct Pending {
+    file: Arc<File>,
+    target: PathBuf,
+    partial: PathBuf,
+    /// Directories made for it, the outermost first.
+    made: Vec<PathBuf>,
+    committed: bool,
+}
+
+/// Why an artifact did not get to its place.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// No space or quota is left.
+    #[error("no space left for `{}`", path.display())]
+    DiskFull {
+        /// The file that did not fit.
+        path: PathBuf,
+    },
+    /// The path names no file.
+    #[error("`{}` is no name for a file", path.display())]
+    Name {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("writing `{}`", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+}
+
+impl OutputError {
+    /// The error for `source`, met while writing `path`.
+    pub fn new(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+impl Pending {
+    /// Makes an empty file that may become `target`, and the directories above it.
+    pub fn create(target: &Path) -> Result<Self, OutputError> {
+        let named = || OutputError::Name { path: target.to_owned() };
+        let name = target.file_name().ok_or_else(named)?.to_string_lossy().into_owned();
+        if target.is_dir() {
+            return Err(named());
+        }
+        let folder = target.parent().ok_or_else(named)?;
+        let made = make_directories(folder)?;
+        match create_partial(folder, &name) {
+            Ok((file, partial)) => {
+                let (file, target) = (Arc::new(file), target.to_owned());
+                Ok(Self { file, target, partial, made, committed: false })
+            }
+            Err(error) => {
+                remove_directories(&made);
+                Err(error)
+            }
+        }
+    }
+
+    /// The file, open for reading and writing.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// What it is to be called.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The error for `source`, met while writing this file.
+    pub fn error(&self, source: io::Error) -> OutputError {
+        OutputError::new(&self.target, source)
+    }
+
+    /// Gives the file its name.
+    pub fn commit(mut self) -> Result<PathBuf, OutputError> {
+        fs::rename(&self.partial, &self.target).map_err(|source| self.error(source))?;
+        self.committed = true;
+        Ok(self.target.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nobody is left to tell when it fails.
+            let _ = fs::remove_file(&self.partial);
+            remove_directories(&self.made);
+        }
+    }
+}
+
+fn create_partial(folder: &Path, name: &str) -> Result<(File, PathBuf), OutputError> {
+    for number in 0..1000 {
+        let partial = folder.join(format!(".{name}.{number}.partial"));
+        // Mode 0666 without the umask's bits, as for every file of a user.
+        match File::options().read(true).write(true).create_new(true).open(&partial) {
+            Ok(file) => return Ok((file, partial)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(OutputError::new(&folder.join(name), source)),
+        }
+    }
+    Err(OutputError::new(&folder.join(name), io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Makes `folder` and those above it; says which were not there, the outermost first.
+fn make_directories(folder: &Path) -> Result<Vec<PathBuf>, OutputError> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let mut wanted: Vec<PathBuf> =
+        folder.ancestors().take_while(missing).map(Path::to_owned).collect();
+    wanted.reverse();
+    for (index, path) in wanted.iter().enumerate() {
+        match fs::create_dir(path) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                remove_directories(&wanted[..index]);
+                return Err(OutputError::new(path, source));
+            }
+            _ => {}
+        }
+    }
+    Ok(wanted)
+}
+
+fn remove_directories(made: &[PathBuf]) {
+    for path in made.iter().rev() {
+        // One that others use is not empty, and stays.
+        let _ = fs::remove_dir(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt as _;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_committed_file_replaces_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("qcow2/disk.qcow2");
+        for content in [b"first", b"later"] {
+            let pending = Pending::create(&target).unwrap();
+            pending.file().write_all_at(content, 0).unwrap();
+            assert_eq!(pending.commit().unwrap(), target);
+            assert_eq!(fs::read(&target).unwrap(), content);
+        }
+        assert_eq!(names(&folder.path().join("qcow2")), ["disk.qcow2"]);
+    }
+
+    #[test]
+    fn a_dropped_file_leaves_nothing_but_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Pending::create(&folder.path().join("a/b/disk")).unwrap());
+        assert!(names(folder.path()).is_empty());
+        fs::create_dir(folder.path().join("a")).unwrap();
+        let first = Pending::create(&folder.path().join("a/b/disk")).unwrap();
+        let second = Pending::create(&folder.path().join("a/b/disk")).unwrap();
+        let mut partials = names(&folder.path().join("a/b"));
+        partials.sort();
+        assert_eq!(partials, [".disk.0.partial", ".disk.1.partial"]);
+        drop(first);
+        second.commit().unwrap();
+        assert_eq!(names(&folder.path().join("a/b")), ["disk"]);
+    }
+
+    #[test]
+    fn targets_that_are_no_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for target in [folder.path(), Path::new("/"), Path::new("..")] {
+            assert!(matches!(Pending::create(target), Err(OutputError::Name { .. })));
+        }
+        fs::write(folder.path().join("file"), "").unwrap();
+        let below_a_file = Pending::create(&folder.path().join("file/disk"));
+        assert!(matches!(below_a_file, Err(OutputError::Io { .. })));
+    }
+}
