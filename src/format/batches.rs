@@ -198,3 +198,63 @@ impl Packer {
         Ok(Cluster::Packed(len))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Decompress, FlushDecompress};
+
+    /// Unpacks with a window of `bits`, in steps so small that the window is what counts.
+    fn unpack(packed: &[u8], bits: u8) -> Option<Vec<u8>> {
+        let mut inflate = Decompress::new_with_window_bits(false, bits);
+        let (mut out, mut piece) = (Vec::new(), [0; 500]);
+        while out.len() < CLUSTER_BYTES {
+            let read = usize::try_from(inflate.total_in()).unwrap();
+            let before = inflate.total_out();
+            inflate.decompress(&packed[read..], &mut piece, FlushDecompress::None).ok()?;
+            let count = usize::try_from(inflate.total_out() - before).unwrap();
+            out.extend_from_slice(&piece[..count]);
+        }
+        Some(out)
+    }
+
+    #[test]
+    fn deflate_looks_back_4_kib_at_most() {
+        let mut state = 1_u32;
+        let mut word = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_le_bytes()[3] % 16
+        };
+        // Each 5000 bytes repeat those before, which a window of 12 bits cannot see.
+        let period: Vec<u8> = (0..625).flat_map(|_| [word(); 8]).collect();
+        let content: Vec<u8> = period.iter().copied().cycle().take(CLUSTER_BYTES).collect();
+        for level in 1..=9 {
+            let mut packed = Vec::new();
+            let mut packer = Packer::new(Compression::Deflate { level }).unwrap();
+            let cluster = packer.pack(&content, &mut packed).unwrap();
+            assert_eq!(cluster, Cluster::Packed(packed.len()));
+            assert_eq!(unpack(&packed, 12).as_ref(), Some(&content), "level {level}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_does_not_compress_spoils_no_other() {
+        let mut state = 1_u64;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        let hard: Vec<u8> = (0..CLUSTER_BYTES).map(|_| noise()).collect();
+        let easy: Vec<u8> = (0..=255).cycle().take(CLUSTER_BYTES).collect();
+        for level in 1..=9 {
+            let mut packer = Packer::new(Compression::Deflate { level }).unwrap();
+            let (mut first, mut again) = (Vec::new(), Vec::new());
+            packer.pack(&easy, &mut first).unwrap();
+            assert_eq!(packer.pack(&hard, &mut Vec::new()).unwrap(), Cluster::Raw);
+            packer.pack(&easy, &mut again).unwrap();
+            assert_eq!(first, again);
+        }
+    }
+}

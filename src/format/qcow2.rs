@@ -68,6 +68,13 @@ pub enum Compression {
     },
 }
 
+impl Default for Compression {
+    /// Deflate at its fastest: read by everything, half the size of none for as much time.
+    fn default() -> Self {
+        Self::Deflate { level: 1 }
+    }
+}
+
 /// How to encode.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
