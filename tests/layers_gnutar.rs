@@ -1,5 +1,7 @@
 //! Archives that GNU tar wrote, in all its formats.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};

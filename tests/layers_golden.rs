@@ -1,5 +1,7 @@
 //! Every layer of the golden images: read without a panic, and to its end where the image is sound.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -105,10 +105,11 @@ fn check_magic(compression: Compression, head: &[u8]) -> Result<(), Error> {
         (Some(found), _) => found,
         (None, Compression::None) => return Ok(()),
         _ if is_tar(head) => "a plain tar",
-        // Skippable frames come first at times, and no frame at all is a stream of nothing.
-        (None, Compression::Zstd) if head.is_empty() || is_skippable(head) => return Ok(()),
-        // Too short to tell: the decompressor says it is cut off.
+        // Skippable frames come first at times.
+        (None, Compression::Zstd) if is_skippable(head) => return Ok(()),
+        // Too short to tell: the decompressor says that it is cut off.
         (None, Compression::Gzip) if MAGICS[0].0.starts_with(head) => return Ok(()),
+        (None, Compression::Zstd) if MAGICS[1].0.starts_with(head) => return Ok(()),
         _ => "data of an unknown format",
     };
     if found == own { Ok(()) } else { Err(Error::WrongCompression { declared, found }) }
