@@ -1,6 +1,6 @@
 //! Archives that GNU tar wrote, in all its formats.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

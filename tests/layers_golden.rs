@@ -1,6 +1,6 @@
 //! Every layer of the golden images: read without a panic, and to its end where the image is sound.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
