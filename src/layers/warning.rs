@@ -19,6 +19,10 @@ pub enum Quirk {
     SlashDirectory,
     /// An extended attribute with a newline in its value; the updater refuses it.
     NewlineInXattr,
+    /// A sparse file in GNU's own form; the updater keeps its first segment only.
+    GnuSparse,
+    /// An extended attribute with a name so long that the updater passes over it.
+    LongXattrName,
     /// A sparse map without the final empty segment; the updater refuses it.
     UnterminatedSparseMap,
     /// Bytes other than zeros after the end of the archive; nobody reads them.
@@ -81,6 +85,14 @@ impl Quirk {
             Self::NewlineInXattr => {
                 "an extended attribute has a newline in its value; the installed system's updater \
                  will refuse this layer"
+            }
+            Self::GnuSparse => {
+                "a sparse file is stored in the old GNU form; the installed system's updater will \
+                 replace all but its first segment by zeros"
+            }
+            Self::LongXattrName => {
+                "the name of an extended attribute is so long that the installed system's updater \
+                 will pass over it"
             }
             Self::UnterminatedSparseMap => {
                 "a sparse file's map has no final segment; the installed system's updater will \

@@ -182,6 +182,7 @@ impl<R: BufRead> Reader<R> {
         let bad = |reason| Error::BadSparseMap { path: shown(&member.path), reason };
         let real_size = header.gnu_real_size().filter(|size| *size <= SIZE_MAX);
         let real_size = real_size.ok_or_else(|| bad("the file's length is no number"))?;
+        self.warnings.note(Quirk::GnuSparse, &member.path);
         let (first, is_extended) = (header.gnu_segments(), header.gnu_is_extended());
         let segments = sparse::load_gnu(&mut self.input, first, is_extended, &member.path)?;
         let map = Map::new(segments, real_size, member.stored).map_err(bad)?;
@@ -200,11 +201,16 @@ impl<R: BufRead> Reader<R> {
 
     fn note_quirks(&self, header: &Header, member: &Member) {
         const NAME_FIELD_BYTES: usize = 100;
+        /// With `SCHILY.xattr.` before it, 255 bytes.
+        const LONGEST_XATTR_NAME_BYTES: usize = 242;
         if !header.prefix().is_empty() && member.path.len() <= NAME_FIELD_BYTES {
             self.warnings.note(Quirk::ShortNameWithPrefix, &member.path);
         }
         if member.xattrs.iter().any(|(_, value)| value.contains(&b'\n')) {
             self.warnings.note(Quirk::NewlineInXattr, &member.path);
+        }
+        if member.xattrs.iter().any(|(name, _)| name.len() > LONGEST_XATTR_NAME_BYTES) {
+            self.warnings.note(Quirk::LongXattrName, &member.path);
         }
     }
 
