@@ -13,13 +13,21 @@ use crate::volume::Volume;
 pub const IMPORTER_VERSION: &str = "0.15.3";
 const IMPORTER_KEY: &str = "ostree.importer.version";
 
-/// Commits the tree of one layer.
+/// Commits the tree of one layer. The importer commits a layer that the manifest names `times` times
+/// onto itself, of which only the last commit stays.
 pub fn layer<V: Volume>(
     store: &mut Store<V>,
     tree: &Directory,
+    times: usize,
     timestamp_secs: i64,
 ) -> Result<Sha256Digest, Error> {
-    commit(store, tree, &[(IMPORTER_KEY, text(IMPORTER_VERSION))], timestamp_secs)
+    let metadata = [(IMPORTER_KEY, text(IMPORTER_VERSION))];
+    let (tree, meta) = write_root(store, tree)?;
+    let mut commit = Commit { metadata: &metadata, parent: None, timestamp_secs, tree, meta };
+    for _ in 1..times {
+        commit.parent = Some(Sha256Digest::of(&commit.encode()));
+    }
+    store.metadata("the commit", "commit", &commit.encode())
 }
 
 /// Commits the merged tree of an image.
@@ -35,23 +43,22 @@ pub fn merge<V: Volume>(
         ("ostree.manifest", text(&image.canonical_manifest)),
         ("ostree.manifest-digest", text(&image.manifest_digest.to_oci())),
     ];
-    commit(store, tree, &metadata, timestamp_secs)
+    let (tree, meta) = write_root(store, tree)?;
+    let commit = Commit { metadata: &metadata, parent: None, timestamp_secs, tree, meta };
+    store.metadata("the commit", "commit", &commit.encode())
 }
 
 fn text(value: &str) -> Vec<u8> {
     gvariant::variant(&gvariant::string(value), "s")
 }
 
-fn commit<V: Volume>(
+/// Writes the objects of a tree; returns the checksums of its dirtree and dirmeta.
+fn write_root<V: Volume>(
     store: &mut Store<V>,
     root: &Directory,
-    metadata: &[(&str, Vec<u8>)],
-    timestamp_secs: i64,
-) -> Result<Sha256Digest, Error> {
+) -> Result<(Sha256Digest, Sha256Digest), Error> {
     let tree = write_tree(store, "/", root)?;
-    let meta = write_meta(store, "/", root.meta)?;
-    let bytes = Commit { metadata, timestamp_secs, tree, meta }.encode();
-    store.metadata("the commit", "commit", &bytes)
+    Ok((tree, write_meta(store, "/", root.meta)?))
 }
 
 fn write_tree<V: Volume>(

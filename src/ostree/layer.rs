@@ -10,6 +10,7 @@
 //! * A regular file below `sysroot/ostree/repo` with a time after 1970 is a store for hard links:
 //!   the first link to it is the file, the others are links to that one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
@@ -141,7 +142,7 @@ impl LayerTree {
             return Err(Error::SymlinkXattr { path, name });
         }
         self.parent(store, &path, meta)?;
-        let object = store.symlink(&path, meta, target)?;
+        let object = store.symlink(&path, meta, &stored_target(target))?;
         self.put(&path, object)
     }
 
@@ -278,6 +279,22 @@ impl<O> LayerFile<O> {
         len_bytes: u64,
     ) -> Result<(), Error> {
         store.feed_hole(&mut self.incoming, len_bytes)
+    }
+}
+
+/// A link's target as the importer stores it: its tar writer spells targets that fit the header's
+/// field without doubled slashes and inner `.`, longer ones as they are.
+fn stored_target(target: &str) -> Cow<'_, str> {
+    const HEADER_FIELD_BYTES: usize = 100;
+    let kept: Vec<&str> =
+        target.split('/').filter(|component| !matches!(*component, "" | ".")).collect();
+    let root = if target.starts_with('/') { "/" } else { "" };
+    let slash = if target.ends_with('/') && !kept.is_empty() { "/" } else { "" };
+    let spelt = format!("{root}{}{slash}", kept.join("/"));
+    match spelt.as_str() {
+        "" => ".".into(),
+        text if text.len() > HEADER_FIELD_BYTES => target.into(),
+        _ => spelt.into(),
     }
 }
 

@@ -112,6 +112,8 @@ impl Dirtree {
 pub struct Commit<'a> {
     /// Metadata in order: key and serialised variant.
     pub metadata: &'a [(&'a str, Vec<u8>)],
+    /// The commit before.
+    pub parent: Option<Sha256Digest>,
     /// Seconds since 1970; before it, the two's complement.
     pub timestamp_secs: i64,
     /// Root dirtree.
@@ -121,11 +123,11 @@ pub struct Commit<'a> {
 }
 
 impl Commit<'_> {
-    /// The serialised commit: no parent, no subject, no body.
+    /// The serialised commit, without subject and body.
     pub fn encode(&self) -> Vec<u8> {
         let mut tuple = Frame::default();
         tuple.variable(8, &vardict(self.metadata));
-        tuple.variable(1, &[]); // parent
+        tuple.variable(1, self.parent.as_ref().map_or(&[][..], |parent| &parent.0));
         tuple.variable(1, &[]); // related objects
         tuple.string("");
         tuple.string("");
@@ -183,6 +185,17 @@ mod tests {
         );
     }
 
+    // fixtures/golden/plain-basic-sound, usr/share/alpha/xattr/long
+    #[test]
+    fn offsets_of_long_xattrs_take_two_bytes() {
+        let value: String = (0..10).map(|number| format!("{number:030}")).collect();
+        let meta = with_xattrs(Meta::root_owned(0o644), &[("user.long", value.as_bytes())]);
+        let array = xattrs(&meta.xattrs);
+        // name with NUL, value, its offset, the array's offset
+        assert_eq!(array.len(), 10 + 300 + 2 + 2);
+        assert_eq!(array[310..], [10, 0, 56, 1]);
+    }
+
     #[test]
     fn metadata_objects_equal_the_recorded_vectors() {
         let hex = |bytes: &[u8]| Sha256Digest::of(bytes).to_hex();
@@ -192,6 +205,7 @@ mod tests {
         assert_eq!(hex(&empty), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
         let commit = Commit {
             metadata: &[],
+            parent: None,
             timestamp_secs: 0,
             tree: Sha256Digest::parse_hex(
                 "60ec7ef6dd430cabb30c950a41e19f7f4ae8922a17ed1e5b5ed22ea13201c465",

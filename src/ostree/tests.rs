@@ -108,6 +108,22 @@ fn hard_links_take_the_last_content_and_beat_files() {
 }
 
 #[test]
+fn targets_are_spelt_as_the_importer_does() {
+    let long = format!("a//{}", "b/".repeat(60));
+    check_layer(
+        &[
+            "l a a//b",
+            "l b ../../.././x",
+            "l c /a/./b/",
+            "l d ./",
+            "l e ./x",
+            &format!("l f {long}"),
+        ],
+        &["/ 755 0", "/a a/b", "/b ../../../x", "/c /a/b/", "/d .", "/e x", &format!("/f {long}")],
+    );
+}
+
+#[test]
 fn bad_hard_links_are_refused() {
     for lines in
         [&["h b a"][..], &["d a", "h b a"], &["h a b", "h b a"], &["f run/a 1", "h b run/a"]]
@@ -234,7 +250,7 @@ fn deployed(lines: &[&str]) -> (MemoryVolume, String) {
     let tree = layer(&mut sysroot, lines).unwrap();
     merge.add(&sysroot.store, tree).unwrap();
     let tree = merge.finish(&sysroot.store).0.unwrap();
-    let commit = commit_layer(&mut sysroot.store, &tree, 0).unwrap();
+    let commit = commit_layer(&mut sysroot.store, &tree, 1, 0).unwrap();
     let boot_files =
         [BootFile { source: "usr/k".into(), name: "vmlinuz-1".into(), is_copied: false }];
     let extra_etc = [

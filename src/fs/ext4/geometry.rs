@@ -322,7 +322,7 @@ mod tests {
         assert!(runs.windows(2).all(|pair| pair[0].end() <= pair[1].start));
         let total: u64 = runs.iter().map(|run| run.len).sum();
         let outside = demand.frame.runs(demand.content_end, geometry.blocks);
-        assert_eq!(total, outside.iter().map(|run| run.len).sum());
+        assert_eq!(total, outside.iter().map(|run| run.len).sum::<u64>());
         assert_eq!(geometry.inodes_per_group, 8080.max(geometry.inodes_per_group));
     }
 }
