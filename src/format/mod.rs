@@ -5,8 +5,11 @@
 //! canvas are holes, nor on the number of threads.
 
 mod batches;
+mod blocks;
 mod extents;
 pub mod qcow2;
+
+pub use blocks::blocks_digest;
 
 use std::fs::File;
 use std::io;

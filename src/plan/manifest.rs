@@ -61,6 +61,9 @@ pub struct ImageRecord {
 pub struct DiskRecord {
     /// Length of the disk.
     pub size_bytes: u64,
+    /// What identifies the disk's content, whatever its format: SHA-256 over every block of 64 KiB
+    /// that is not all zeros, each as its offset in bytes (64 bits, little-endian) and its bytes.
+    pub blocks_sha256: String,
     /// Kernel arguments of the boot entry.
     pub kernel_arguments: String,
     /// Ids by what they identify.
@@ -91,8 +94,10 @@ pub struct Artifact {
     pub path: String,
     /// Its length.
     pub size_bytes: u64,
-    /// SHA-256 of its bytes, 64 hex digits.
-    pub sha256: String,
+    /// SHA-256 of its bytes, 64 hex digits. Not for a raw disk: hashing gigabytes of zeros takes
+    /// longer than the build; [`DiskRecord::blocks_sha256`] says what it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// The record.
@@ -182,6 +187,7 @@ mod tests {
             },
             plan: plan(),
             disk: DiskRecord {
+                blocks_sha256: Sha256Digest::of(b"blocks").to_hex(),
                 size_bytes: 1,
                 kernel_arguments: "rw".to_owned(),
                 ids: [("disk".to_owned(), "x".to_owned())].into(),
@@ -192,7 +198,7 @@ mod tests {
                 r#type: "qcow2".to_owned(),
                 path: "qcow2/disk.qcow2".to_owned(),
                 size_bytes: 3,
-                sha256: Sha256Digest::of(b"abc").to_hex(),
+                sha256: Some(Sha256Digest::of(b"abc").to_hex()),
             }],
         };
         let text = manifest.to_json();
