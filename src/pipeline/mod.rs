@@ -1,1 +1,155 @@
-//! The conductor: from an image to disks.
+//! The conductor: from an image to disks. The only room that knows all others.
+//!
+//! ```text
+//!  open_source ─► install (import, deploy) ─► disk (ext4, ESP, GPT) ─► artifacts (qcow2, rename)
+//! ```
+//!
+//! Each step is a file. Nothing appears under its name before everything is complete: the canvas and
+//! every artifact are temporary files until the last step renames them.
+
+mod artifacts;
+mod disk;
+mod error;
+pub mod import;
+pub mod install;
+pub mod request;
+
+use std::sync::Arc;
+
+use crate::digest::Sha256Digest;
+use crate::plan::ids::Ids;
+use crate::plan::manifest::Plan;
+use crate::plan::size::SizeRequest;
+use crate::progress::{Cancel, Event, Reporter};
+use crate::registry::{self, Source, TargetRef};
+use crate::spec::Image;
+use crate::units::SectorSize;
+use crate::volume::Timestamp;
+
+pub use error::{Error, LayerError};
+pub use request::{BootLoader, DiskFormat, Outcome, Qcow2Compression, Request};
+
+use import::Context;
+
+/// Builds every disk that is asked for.
+pub fn build(
+    request: &Request,
+    reporter: &Arc<dyn Reporter>,
+    cancel: &Cancel,
+) -> Result<Outcome, Error> {
+    reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
+    let source = open_source(request, reporter, cancel)?;
+    let image = source.image();
+    let warnings = Recorder::new(reporter);
+    for message in &image.warnings {
+        warnings.report(Event::Warning { message: message.clone() });
+    }
+    let target = target(request, &warnings)?;
+    let time = stamp(request, image);
+    let plan = plan(request, &target, time);
+    let ids = ids(request, image.manifest_digest, plan.digest());
+    let context = Context { reporter: &warnings, cancel, threads: request.threads };
+    let inputs = install::Inputs { request, source: &source, target: &target, ids: &ids, time };
+    let disk = disk::make(inputs, context)?;
+    artifacts::write(disk, plan, inputs, &warnings, context)
+}
+
+/// Opens the image and checks what its manifest and config promise.
+pub fn open_source(
+    request: &Request,
+    reporter: &Arc<dyn Reporter>,
+    cancel: &Cancel,
+) -> Result<Source, Error> {
+    let options = registry::Options {
+        arch: request.arch,
+        cancel: cancel.clone(),
+        reporter: Arc::clone(reporter),
+        ..registry::Options::new(request.arch)
+    };
+    let source = Source::open(&request.source, &options)?;
+    registry::check_bootable(source.image(), request.arch)?;
+    Ok(source)
+}
+
+/// What the installed system updates from: as asked for, else the source.
+fn target(request: &Request, reporter: &dyn Reporter) -> Result<TargetRef, Error> {
+    if let Some(target) = &request.target {
+        return Ok(target.clone());
+    }
+    let target = TargetRef::parse(&request.source_text).map_err(registry::Error::from)?;
+    if !target.is_registry() {
+        let message = format!(
+            "the installed system cannot update from `{}`; name a registry with `--target-imgref`",
+            request.source_text
+        );
+        reporter.report(Event::Warning { message });
+    }
+    Ok(target)
+}
+
+/// `SOURCE_DATE_EPOCH`, else when the image was created, but not before 1970, else 1970.
+fn stamp(request: &Request, image: &Image) -> Timestamp {
+    let secs = request.source_date_epoch.or(image.created_secs).unwrap_or(0).max(0);
+    Timestamp { secs, nanos: 0 }
+}
+
+/// Every choice that is made before the image's content is seen; what the image itself decides is
+/// bound by its digest.
+fn plan(request: &Request, target: &TargetRef, time: Timestamp) -> Plan {
+    let keys = request.root_ssh_authorized_keys.as_deref();
+    Plan {
+        arch: request.arch.rust_name().to_owned(),
+        rootfs: "ext4".to_owned(),
+        size: match request.size {
+            SizeRequest::Auto => "auto".to_owned(),
+            SizeRequest::Min => "min".to_owned(),
+            SizeRequest::Exact(len) => len.0.to_string(),
+        },
+        sector_size_bytes: SectorSize::B512.bytes(),
+        stateroot: request.stateroot.clone().unwrap_or_default(),
+        target_imgref: target.image_reference(),
+        ids: match request.ids {
+            request::Ids::Derived => "derived",
+            request::Ids::Random(_) => "random",
+        }
+        .to_owned(),
+        kargs: request.kargs.clone(),
+        karg_deletes: request.karg_deletes.clone(),
+        root_ssh_authorized_keys_sha256: keys.map(|keys| Sha256Digest::of(keys).to_hex()),
+        source_date_epoch: time.secs,
+    }
+}
+
+fn ids(request: &Request, image: Sha256Digest, plan: Sha256Digest) -> Ids {
+    match &request.ids {
+        request::Ids::Derived => Ids::derive(image, plan),
+        request::Ids::Random(seed) => Ids::derive(Sha256Digest(*seed), plan),
+    }
+}
+
+/// Passes events on and remembers warnings, for the build record.
+struct Recorder<'a> {
+    inner: &'a Arc<dyn Reporter>,
+    warnings: std::sync::Mutex<Vec<String>>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(inner: &'a Arc<dyn Reporter>) -> Self {
+        Self { inner, warnings: std::sync::Mutex::default() }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Reporter for Recorder<'_> {
+    fn report(&self, event: Event) {
+        if let Event::Warning { message } = &event {
+            let mut warnings =
+                self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            warnings.push(message.clone());
+        }
+        self.inner.report(event);
+    }
+}

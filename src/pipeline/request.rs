@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use crate::plan::size::SizeRequest;
-use crate::registry::{Environment, Reference, TargetRef};
+use crate::registry::{Reference, TargetRef};
+/// tmp
+#[derive(Debug, Clone, Default)]
+pub struct Environment;
 use crate::spec::Arch;
 
 /// A disk format that can be asked for.
@@ -13,6 +16,24 @@ pub enum DiskFormat {
     Raw,
     /// `qcow2/disk.qcow2`.
     Qcow2,
+}
+
+impl DiskFormat {
+    /// What the command line and the build record call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+
+    /// Where it is in the output folder.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Raw => "image/disk.raw",
+            Self::Qcow2 => "qcow2/disk.qcow2",
+        }
+    }
 }
 
 /// How qcow2 clusters are stored.

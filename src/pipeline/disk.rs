@@ -1,0 +1,105 @@
+//! The disk on its canvas: root file system, EFI system partition, partition table, in that order,
+//! so that a half-made disk never boots.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::import::Context;
+use super::install::{Inputs, Installed, install};
+use super::request::DiskFormat;
+use crate::canvas::{FileCanvas, Window};
+use crate::fs::{ext4, fat};
+use crate::output::Pending;
+use crate::partition::{Guid, Partition, Table};
+use crate::plan::layout::{self, Role};
+use crate::progress::Event;
+use crate::units::{ByteLen, SectorSize};
+
+const ROOT_LABEL: &str = "root";
+const ESP_LABEL: &str = "EFI-SYSTEM";
+
+/// A complete disk in a temporary file.
+#[derive(Debug)]
+pub struct Disk {
+    /// The file; it becomes `disk.raw`, or is removed.
+    pub file: Pending,
+    /// Its length.
+    pub size: ByteLen,
+    /// Its partitions.
+    pub partitions: Vec<layout::Partition>,
+    /// What was installed; its volume is finished.
+    pub installed: Installed<()>,
+}
+
+/// Makes the disk.
+pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
+    let request = inputs.request;
+    let path = if request.formats.contains(&DiskFormat::Raw) {
+        request.output.join(DiskFormat::Raw.path())
+    } else {
+        request.output.join(request.formats[0].path()).with_file_name("disk.raw")
+    };
+    let file = Pending::create(&path)?;
+    let in_error = |source| Error::Canvas { path: path.clone(), source };
+    let mut canvas = FileCanvas::new(Arc::clone(file.file()));
+
+    let root_start = layout::root_start(request.arch);
+    let options = ext4::Options {
+        uuid: inputs.ids.root_fs.0,
+        hash_seed: inputs.ids.root_hash_seed.0,
+        label: ROOT_LABEL.to_owned(),
+        time: inputs.time,
+        verity: true,
+        ..ext4::Options::default()
+    };
+    let window = Window::new(canvas.clone(), root_start);
+    let installed = install(ext4::Writer::create(window, options)?, inputs, context)?;
+
+    context.reporter.report(Event::Stage { name: "writing file systems".into() });
+    let (writer, installed) = installed.take_volume();
+    let sizes = request.size.decide(request.arch, writer.required()?)?;
+    writer.finish(sizes.root)?;
+    file.file().set_len(sizes.disk.0).map_err(in_error)?;
+    let partitions = layout::partitions(request.arch, inputs.ids, sizes.root);
+    write_esp(&canvas, &partitions, inputs, &installed)?;
+    let disk_guid = Guid::from_bytes(inputs.ids.disk.0);
+    let table = partitions.iter().map(partition).collect();
+    let table = Table::new(sizes.disk, SectorSize::B512, disk_guid, table)?;
+    table.write(&mut canvas).map_err(in_error)?;
+    Ok(Disk { file, size: sizes.disk, partitions, installed })
+}
+
+fn write_esp(
+    canvas: &FileCanvas,
+    partitions: &[layout::Partition],
+    inputs: Inputs<'_>,
+    installed: &Installed<()>,
+) -> Result<(), Error> {
+    let Some(esp) = partitions.iter().find(|partition| partition.role == Role::Esp) else {
+        return Ok(());
+    };
+    let mut builder = fat::Builder::new(fat::Options {
+        size: esp.len,
+        sector: SectorSize::B512,
+        start: esp.start,
+        label: ESP_LABEL.to_owned(),
+        serial: inputs.ids.esp_serial,
+        time: inputs.time,
+    })?;
+    for file in &installed.esp {
+        builder.add_file(&file.path, file.bytes.as_slice())?;
+    }
+    builder.finish(&mut Window::new(canvas.clone(), esp.start))?;
+    Ok(())
+}
+
+fn partition(planned: &layout::Partition) -> Partition {
+    Partition {
+        type_guid: Guid::from_bytes(planned.type_guid.0),
+        unique_guid: Guid::from_bytes(planned.guid.0),
+        name: planned.name.to_owned(),
+        start: planned.start,
+        len: planned.len,
+        attributes: planned.attributes,
+    }
+}

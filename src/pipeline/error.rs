@@ -1,0 +1,124 @@
+//! Why there is no disk.
+
+use std::path::PathBuf;
+
+use crate::digest::Sha256Digest;
+use crate::{boot, config, format, fs, layers, ostree, output, partition, plan, registry};
+
+/// Why a build failed. Nothing is left behind but what was there before.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The image cannot be had, or is not one we can use.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// A layer is wrong, or could not be written.
+    #[error("reading layer {number} of {count} ({})", .digest.to_oci())]
+    Layer {
+        /// Place in the manifest, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// The blob.
+        digest: Sha256Digest,
+        /// What is wrong.
+        source: LayerError,
+    },
+    /// The manifest names no layers.
+    #[error("the image has no layers")]
+    NoLayers,
+    /// The merged tree or the deployment could not be written.
+    #[error("writing the deployment")]
+    Ostree(#[from] ostree::Error),
+    /// The image cannot boot.
+    #[error(transparent)]
+    Boot(#[from] boot::BootError),
+    /// Labels of an SELinux policy are not computed yet.
+    #[error("not supported yet: SELinux (the image enables the policy `{policy}`)")]
+    SelinuxNotYet {
+        /// The policy's type.
+        policy: String,
+    },
+    /// A kernel argument that the image's GRUB cannot be given.
+    #[error("the GRUB of this image cannot pass on the kernel argument {problem}")]
+    Karg {
+        /// The argument and what would become of it.
+        problem: String,
+    },
+    /// Configuration inside the image is wrong.
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    /// The plan cannot be carried out, for instance because the disk is too small.
+    #[error(transparent)]
+    Plan(#[from] plan::PlanError),
+    /// The root file system could not be written.
+    #[error("writing the root file system")]
+    Ext4(#[from] fs::ext4::Error),
+    /// The EFI system partition could not be written.
+    #[error("writing the EFI system partition")]
+    Fat(#[from] fs::fat::FatError),
+    /// The partition table could not be written.
+    #[error("writing the partition table")]
+    Partition(#[from] partition::PartitionError),
+    /// A disk format could not be written.
+    #[error("writing `{}`", .path.display())]
+    Format {
+        /// The artifact.
+        path: PathBuf,
+        /// Why not.
+        source: format::FormatError,
+    },
+    /// The output folder could not be written to.
+    #[error(transparent)]
+    Output(#[from] output::OutputError),
+    /// Reading or writing the canvas failed.
+    #[error("writing `{}`", .path.display())]
+    Canvas {
+        /// The temporary file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// What is wrong with a layer.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// Its blob cannot be had.
+    #[error(transparent)]
+    Blob(#[from] registry::Error),
+    /// It cannot be unpacked, or is no tar.
+    #[error(transparent)]
+    Tar(#[from] layers::Error),
+    /// Its content cannot be in a commit, or not be written.
+    #[error(transparent)]
+    Content(#[from] ostree::Error),
+    /// One entry is wrong.
+    #[error("`{path}`")]
+    Entry {
+        /// The entry's name.
+        path: String,
+        /// What is wrong.
+        source: Box<LayerError>,
+    },
+    /// A thread could not be started.
+    #[error("starting a thread")]
+    Io(#[source] std::io::Error),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl LayerError {
+    /// Names the entry, where the error does not do so itself.
+    pub(super) fn at(self, path: String) -> Self {
+        match self {
+            Self::Content(ostree::Error::Volume { .. }) => {
+                Self::Entry { path, source: Box::new(self) }
+            }
+            _ => self,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The image becomes an installed system in a volume: everything of a build but the disk around it.
+
+use super::error::Error;
+use super::import::{Context, Imported, import};
+use super::request::{BootLoader, Request};
+use crate::boot::grub::bridge;
+use crate::boot::grub::config::Reader;
+use crate::boot::grub::esp::{self, EspContent};
+use crate::boot::{self, bls, kernel::Kernel};
+use crate::config::{install::Install, kargs_d};
+use crate::digest::Sha256Digest;
+use crate::files::{Deployed, FileKind, Files};
+use crate::ostree::{self, BootFile, Deployment, ExtraFile, ImageFiles, Sysroot};
+use crate::plan::aleph::Aleph;
+use crate::plan::ids::Ids;
+use crate::plan::kargs::{Kargs, Sources};
+use crate::plan::{ssh, stateroot};
+use crate::progress::Event;
+use crate::registry::{Source, TargetRef};
+use crate::spec::Image;
+use crate::tree::Directory;
+use crate::volume::{Timestamp, Volume};
+
+/// The most that is read of a boot loader.
+const ESP_FILE_LIMIT_BYTES: u64 = 64 << 20;
+
+/// A file of the EFI system partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EspFile {
+    /// Path from the partition's root.
+    pub path: String,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+/// What was installed.
+#[derive(Debug)]
+pub struct Installed<V> {
+    /// The volume, complete but for its own metadata.
+    pub volume: V,
+    /// The merge commit.
+    pub commit: Sha256Digest,
+    /// The kernel's version.
+    pub kernel: String,
+    /// Options of the boot entry.
+    pub kernel_arguments: String,
+    /// Name of the stateroot.
+    pub stateroot: String,
+    /// Files for the EFI system partition.
+    pub esp: Vec<EspFile>,
+}
+
+impl<V> Installed<V> {
+    /// The volume, and what remains.
+    pub fn take_volume(self) -> (V, Installed<()>) {
+        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp } = self;
+        (volume, Installed { volume: (), commit, kernel, kernel_arguments, stateroot, esp })
+    }
+}
+
+/// What an installation is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What the user asked for.
+    pub request: &'a Request,
+    /// Where the layers come from.
+    pub source: &'a Source,
+    /// What the installed system updates from.
+    pub target: &'a TargetRef,
+    /// UUIDs.
+    pub ids: &'a Ids,
+    /// Stamps everything whose time is free, the layer commits among it.
+    pub time: Timestamp,
+}
+
+/// Everything about the deployment that the merged image decides.
+struct Decisions {
+    install: Install,
+    kernel: Kernel,
+    name: String,
+    kargs: Kargs,
+    stateroot: String,
+    root_link: Option<String>,
+}
+
+/// Installs the image into an empty volume.
+pub fn install<V: Volume>(
+    volume: V,
+    inputs: Inputs<'_>,
+    context: Context<'_>,
+) -> Result<Installed<V>, Error> {
+    let image = inputs.source.image();
+    let mut sysroot = Sysroot::create(volume, inputs.time)?;
+    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
+    let Imported { tree, layer_commits } = imported;
+    context.reporter.report(Event::Stage { name: "writing the deployment".into() });
+
+    let decisions = decide(&ImageFiles::new(&sysroot.store, &tree), inputs, context)?;
+    let created = image.created_secs.unwrap_or(inputs.time.secs);
+    let commit = ostree::commit_merge(&mut sysroot.store, &tree, image, created)?;
+    for (blob, layer) in layer_commits {
+        sysroot.layer_reference(blob, layer)?;
+    }
+    sysroot.image_reference(&inputs.target.image_reference(), commit)?;
+    sysroot.file("ostree/repo/config", 0o644, repo_config(&decisions.install).as_bytes())?;
+    let aleph = aleph(image, inputs.target, &decisions.kernel);
+    sysroot.file(".bootc-aleph.json", 0o644, aleph.as_bytes())?;
+
+    let kernel_arguments = deploy(&mut sysroot, &tree, commit, inputs, &decisions)?;
+    let esp = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
+    Ok(Installed {
+        volume: sysroot.into_volume(),
+        commit,
+        kernel: decisions.kernel.version,
+        kernel_arguments,
+        stateroot: decisions.stateroot,
+        esp,
+    })
+}
+
+fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result<Decisions, Error> {
+    let request = inputs.request;
+    boot::prepare_root::PrepareRoot::load(files)?.require_supported()?;
+    if let Some(policy) = boot::selinux::selinux_policy(files)? {
+        return Err(Error::SelinuxNotYet { policy });
+    }
+    let kernel = boot::kernel::find(files)?;
+    let install = Install::load(files, request.arch)?;
+    for notice in install.notices() {
+        context.reporter.report(Event::Warning { message: notice.to_string() });
+    }
+    let root_uuid = format!("UUID={}", inputs.ids.root_fs);
+    let root = match &install.root_mount_spec {
+        Some(spec) => spec.as_str(),
+        None => &root_uuid,
+    };
+    let kargs = Kargs::from_sources(&Sources {
+        root,
+        root_flags: None,
+        boot: install.boot_mount_spec.as_deref().filter(|spec| !spec.is_empty()),
+        install: &install.kargs,
+        kargs_d: &kargs_d::load_kargs(files, request.arch)?,
+        install_deletes: &install.karg_deletes,
+        cli_deletes: &request.karg_deletes,
+        cli: &request.kargs,
+    });
+    let stateroot = stateroot::choose(request.stateroot.as_deref(), install.stateroot.as_deref())?;
+    if kernel.is_link {
+        let message = format!(
+            "`{}` is a symbolic link: it is put into /boot as it is, and leads nowhere from there",
+            kernel.vmlinuz
+        );
+        context.reporter.report(Event::Warning { message });
+    }
+    let root_link = match files.kind("root") {
+        Some(FileKind::Symlink { target }) => Some(target),
+        _ => None,
+    };
+    Ok(Decisions {
+        name: boot::os_release::pretty_name(files)?,
+        install,
+        kernel,
+        kargs,
+        stateroot,
+        root_link,
+    })
+}
+
+/// Writes the deployment; returns the options of its boot entry.
+fn deploy<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    tree: &Directory,
+    commit: Sha256Digest,
+    inputs: Inputs<'_>,
+    decisions: &Decisions,
+) -> Result<String, Error> {
+    let Decisions { kernel, stateroot, .. } = decisions;
+    let boot_checksum = ostree::boot_checksum(sysroot, tree, &kernel.hashed())?;
+    let entry = bls::Entry {
+        name: &decisions.name,
+        stateroot,
+        checksum: boot_checksum,
+        kernel,
+        kargs: decisions.kargs.as_slice(),
+    };
+    let boot_files: Vec<BootFile> = kernel
+        .boot_files()
+        .into_iter()
+        .map(|file| BootFile { source: file.source, name: file.name, is_copied: file.copied })
+        .collect();
+    let deployment = Deployment {
+        stateroot,
+        commit,
+        tree,
+        boot_files: &boot_files,
+        boot_checksum,
+        bls_entry: &entry.to_text()?,
+        origin: &inputs.target.origin(),
+        extra_etc: &extra_etc(inputs.request, decisions),
+    };
+    ostree::deploy(sysroot, &deployment)?;
+    Ok(entry.options())
+}
+
+/// Files that the deployment's `/etc` gets besides the image's own (ostree-contract 4.7).
+fn extra_etc(request: &Request, decisions: &Decisions) -> Vec<ExtraFile> {
+    let text = |path: &str, text: String| ExtraFile {
+        path: path.to_owned(),
+        mode: 0o644,
+        bytes: text.into_bytes(),
+    };
+    let keys = request
+        .root_ssh_authorized_keys
+        .as_ref()
+        .map(|keys| text(ssh::PATH, ssh::tmpfiles(keys, decisions.root_link.as_deref())));
+    let boot = decisions.install.boot_mount_spec.as_ref().filter(|spec| !spec.is_empty());
+    let fstab = boot.map(|spec| text("etc/fstab", format!("{spec} /boot auto ro 0 0\n")));
+    keys.into_iter().chain(fstab).collect()
+}
+
+/// The repository's `config` (ostree-contract 1.2).
+fn repo_config(install: &Install) -> String {
+    let mut config = "[core]\nrepo_version=1\nmode=bare\n\n\
+                      [sysroot]\nbootloader=none\nbootprefix=true\nreadonly=true\n"
+        .to_owned();
+    if let Some(append) = &install.bls_append_except_default {
+        config.push_str(&format!("bls-append-except-default={append}\n"));
+    }
+    config
+}
+
+fn aleph(image: &Image, target: &TargetRef, kernel: &Kernel) -> String {
+    let version = image.labels.get("org.opencontainers.image.version");
+    Aleph {
+        digest: image.manifest_digest,
+        target_image: target.name(),
+        kernel: &kernel.version,
+        labels: &image.labels,
+        selinux: false,
+        version: version.or_else(|| image.labels.get("version")).map(String::as_str),
+    }
+    .to_json()
+}
+
+/// Puts the boot loader's configuration into `/boot`; returns the files of the ESP.
+fn boot_loader<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    tree: &Directory,
+    inputs: Inputs<'_>,
+    decisions: &Decisions,
+    context: Context<'_>,
+) -> Result<Vec<EspFile>, Error> {
+    if inputs.request.boot_loader == BootLoader::None {
+        return Ok(Vec::new());
+    }
+    let files = ImageFiles::new(&sysroot.store, tree);
+    let root_uuid = inputs.ids.root_fs.to_string();
+    let loader = esp::plan(&files, inputs.request.arch, &root_uuid)?;
+    if loader.reader == Reader::Bridge {
+        check_bridge(decisions, context)?;
+    }
+    let detail = format!("boot loader: `{}`, entries read by {:?}", loader.grub, loader.reader);
+    context.reporter.report(Event::Detail { message: detail });
+    let mut esp = Vec::with_capacity(loader.esp.len());
+    for (path, content) in loader.esp {
+        let bytes = match content {
+            EspContent::Bytes(bytes) => bytes,
+            EspContent::Image(source) => Deployed(&files)
+                .read_following(&source, ESP_FILE_LIMIT_BYTES)
+                .map_err(boot::BootError::from)?
+                .ok_or(ostree::Error::Missing(source))?,
+        };
+        esp.push(EspFile { path, bytes });
+    }
+    for file in loader.boot {
+        let path = format!("boot/{}", file.path);
+        if let Some((directory, _)) = path.rsplit_once('/') {
+            sysroot.directory(directory, 0o700)?;
+        }
+        sysroot.file(&path, file.mode, &file.bytes)?;
+    }
+    Ok(esp)
+}
+
+/// What GRUB would not pass on is refused in kernel arguments and said of the title.
+fn check_bridge(decisions: &Decisions, context: Context<'_>) -> Result<(), Error> {
+    if let Some(problem) = bridge::uncarried("", decisions.kargs.as_slice()) {
+        return Err(Error::Karg { problem: problem.to_string() });
+    }
+    if let Some(problem) = bridge::uncarried(&decisions.name, &[]) {
+        let message = format!("the boot menu will not show the title as written: {problem}");
+        context.reporter.report(Event::Warning { message });
+    }
+    Ok(())
+}
