@@ -177,6 +177,73 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The registry's threads cannot be started.
+    #[error("starting the threads that fetch: {0}")]
+    Runtime(io::Error),
+    /// A file with credentials cannot be used.
+    #[error("credentials in `{}`: {reason}", path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, perhaps in a helper's words.
+        reason: String,
+    },
+    /// The registry does not let us in.
+    #[error("`{name}`: access denied (HTTP {status}), {}", tried(credentials.as_ref()))]
+    Denied {
+        /// Host and repository.
+        name: String,
+        /// 401 or 403.
+        status: u16,
+        /// The file whose credentials were sent, if any were.
+        credentials: Option<PathBuf>,
+    },
+    /// The registry does not have it.
+    #[error("`{name}` has no `{what}`")]
+    NotFound {
+        /// Host and repository.
+        name: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// The registry answers in a way that is of no use.
+    #[error("`{host}` answers with HTTP status {status}")]
+    Status {
+        /// The registry.
+        host: String,
+        /// Its answer, after all tries.
+        status: u16,
+    },
+    /// The registry sends us to fetch a token, and that does not work.
+    #[error("`{host}` wants a token from `{realm}`, which gives none")]
+    BadToken {
+        /// The registry.
+        host: String,
+        /// Where the token should come from.
+        realm: String,
+    },
+    /// The registry cannot be reached, after all tries.
+    #[error("connecting to `{host}`: {reason}")]
+    Connection {
+        /// The registry.
+        host: String,
+        /// Why.
+        reason: String,
+        /// Whether the two sides could not agree on TLS.
+        tls: bool,
+        /// Whether certificates were checked and plain HTTP refused.
+        tls_verify: bool,
+    },
+    /// A download stopped and did not go on, after all tries.
+    #[error("`{host}` cut blob {digest} short at byte {position}")]
+    Cut {
+        /// The registry.
+        host: String,
+        /// The blob.
+        digest: Sha256Digest,
+        /// How many bytes came.
+        position: u64,
+    },
     /// The user wants to stop.
     #[error("cancelled")]
     Cancelled,
@@ -202,4 +269,11 @@ impl From<Error> for io::Error {
 
 fn list(items: &[String]) -> String {
     if items.is_empty() { "nothing named".to_owned() } else { items.join(", ") }
+}
+
+fn tried(credentials: Option<&PathBuf>) -> String {
+    match credentials {
+        Some(path) => format!("with the credentials from `{}`", path.display()),
+        None => "without credentials: no file has any for it".to_owned(),
+    }
 }

@@ -10,6 +10,9 @@
 //! | `target` | what the installed system updates from, and how ostree spells it |
 //! | `source` | the way from a name to an image |
 //! | `layout` | OCI layouts: a folder, or a tar of one |
+//! | `remote` | registries: documents, and downloads that go on where they were cut |
+//! | `client`, `challenge`, `retry` | HTTP: authentication, tokens, trying again |
+//! | `credentials` | files that say who we are |
 //! | `manifest`, `media`, `model` | documents to [`Image`](crate::spec::Image) |
 //! | `goconfig`, `timestamp` | the config as the importer gets to see it |
 //! | `blob` | a reader that vouches for its bytes |
@@ -22,6 +25,9 @@
 //!   the same order. The golden images hold us to it.
 
 mod blob;
+mod challenge;
+mod client;
+mod credentials;
 mod error;
 mod goconfig;
 mod layout;
@@ -29,13 +35,17 @@ mod manifest;
 mod media;
 mod model;
 mod reference;
+mod remote;
+mod retry;
 mod source;
 mod target;
 mod timestamp;
 
 pub use blob::Blob;
+pub use credentials::Environment;
 pub use error::Error;
 pub use model::check_bootable;
 pub use reference::{LayoutReference, ParseReferenceError, Reference, RegistryReference};
+pub use retry::Patience;
 pub use source::{Options, Source};
 pub use target::TargetRef;

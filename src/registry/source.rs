@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::blob::Blob;
+use super::credentials::Environment;
 use super::error::Error;
 use super::layout::Layout;
 use super::manifest::Document;
 use super::model::{CONFIG_LIMIT_BYTES, image};
 use super::reference::Reference;
+use super::remote::{Access, Remote};
+use super::retry::Patience;
 use crate::digest::Sha256Digest;
 use crate::progress::{Cancel, Reporter, Silent};
 use crate::spec::{Arch, Image};
@@ -19,6 +23,14 @@ use crate::spec::{Arch, Image};
 pub struct Options {
     /// Which image of an index.
     pub arch: Arch,
+    /// The only file to look for credentials in.
+    pub authfile: Option<PathBuf>,
+    /// Where to look for credentials without `authfile`.
+    pub environment: Environment,
+    /// Whether to check certificates and to refuse plain HTTP.
+    pub tls_verify: bool,
+    /// When to try again.
+    pub patience: Patience,
     /// Asked while reading.
     pub cancel: Cancel,
     /// Told what is read.
@@ -28,7 +40,27 @@ pub struct Options {
 impl Options {
     /// Settings for `arch`, everything else at its default.
     pub fn new(arch: Arch) -> Self {
-        Self { arch, cancel: Cancel::default(), reporter: Arc::new(Silent) }
+        Self {
+            arch,
+            authfile: None,
+            environment: Environment::default(),
+            tls_verify: true,
+            patience: Patience::default(),
+            cancel: Cancel::default(),
+            reporter: Arc::new(Silent),
+        }
+    }
+}
+
+impl Options {
+    fn access(&self) -> Access<'_> {
+        Access {
+            authfile: self.authfile.as_deref(),
+            environment: &self.environment,
+            tls_verify: self.tls_verify,
+            patience: self.patience,
+            cancel: self.cancel.clone(),
+        }
     }
 }
 
@@ -71,7 +103,7 @@ impl Source {
         let store: Box<dyn Store> = match reference {
             Reference::OciDir(layout) => Box::new(Layout::dir(layout, cancel)?),
             Reference::OciArchive(layout) => Box::new(Layout::archive(layout, cancel)?),
-            Reference::Registry(_) => Err(Error::NotAnImage("remote".to_owned()))?,
+            Reference::Registry(name) => Box::new(Remote::connect(name, &options.access())?),
         };
         let image = resolve(store.as_ref(), options)?;
         Ok(Self { image, store, options: options.clone() })

@@ -1,0 +1,361 @@
+//! One registry over HTTP: authentication, retries, redirects.
+//!
+//! Written on reqwest and not on oci-client: the latter hides status and headers of failed requests
+//! (so neither `Retry-After` nor a resumed download can be had), reads documents without a limit, and
+//! guesses short names. What is left of its work is a token request.
+//!
+//! TLS is rustls with ring: one C compiler run, no cmake, and the same on every architecture.
+//! Certificates are checked against the machine's own store.
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+
+use super::challenge::Challenge;
+use super::credentials::{Credentials, Secret};
+use super::error::Error;
+use super::reference::RegistryReference;
+use super::retry::{Patience, is_passing};
+use crate::progress::Cancel;
+
+const TOKEN_LIMIT_BYTES: u64 = 1 << 20;
+
+/// A repository in a registry.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    /// `https://host`, or `http://host` where that was allowed and needed.
+    base: String,
+    host: String,
+    repository: String,
+    credentials: Option<Credentials>,
+    challenge: Option<Challenge>,
+    authorization: Mutex<Authorization>,
+    tls_verify: bool,
+    pub(crate) patience: Patience,
+    cancel: Cancel,
+}
+
+/// What every request carries.
+#[derive(Clone, Default)]
+enum Authorization {
+    #[default]
+    None,
+    Basic {
+        user: String,
+        password: String,
+    },
+    Bearer(String),
+}
+
+impl Authorization {
+    fn apply(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::None => request,
+            Self::Basic { user, password } => request.basic_auth(user, Some(password)),
+            Self::Bearer(token) => request.bearer_auth(token),
+        }
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorization(…)")
+    }
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Client {
+    /// Greets the registry: finds out whether it speaks TLS, and what it wants to know of us.
+    pub(crate) async fn connect(
+        name: &RegistryReference,
+        credentials: Option<Credentials>,
+        tls_verify: bool,
+        patience: Patience,
+        cancel: Cancel,
+    ) -> Result<Self, Error> {
+        let (host, repository) = api_name(name);
+        let mut client = Self {
+            http: http_client(&host, tls_verify, &patience)
+                .map_err(|error| connection(&host, tls_verify, error))?,
+            base: format!("https://{host}"),
+            host,
+            repository,
+            credentials,
+            challenge: None,
+            authorization: Mutex::default(),
+            tls_verify,
+            patience,
+            cancel,
+        };
+        let greeting = if tls_verify { client.greet().await } else { client.greet_any().await };
+        client.challenge = Challenge::parse(texts(greeting?.headers()));
+        client.authorize().await?;
+        Ok(client)
+    }
+
+    async fn greet(&self) -> Result<Response, Error> {
+        let url = format!("{}/v2/", self.base);
+        self.send(&|| self.http.get(&url)).await
+    }
+
+    /// Tries TLS once, then plain HTTP.
+    async fn greet_any(&mut self) -> Result<Response, Error> {
+        let url = format!("{}/v2/", self.base);
+        match self.unless_cancelled(self.http.get(&url).send()).await? {
+            Ok(response) => Ok(response),
+            Err(_) => {
+                self.base = format!("http://{}", self.host);
+                self.greet().await
+            }
+        }
+    }
+
+    /// Asks for something below the repository; `range_from` asks for the bytes from there on.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        accept: &str,
+        range_from: Option<u64>,
+    ) -> Result<Response, Error> {
+        let url = format!("{}/v2/{}/{path}", self.base, self.repository);
+        for renewed in [false, true] {
+            let authorization = self.authorization();
+            let response = self
+                .send(&|| {
+                    let request = self.http.get(&url).header("Accept", accept);
+                    let request = authorization.apply(request);
+                    match range_from {
+                        Some(from) => request.header("Range", format!("bytes={from}-")),
+                        None => request,
+                    }
+                })
+                .await?;
+            match response.status() {
+                status if status.is_success() => return Ok(response),
+                // A token lives for minutes, a pull may take longer.
+                StatusCode::UNAUTHORIZED if !renewed && self.can_renew() => {
+                    self.authorize().await?
+                }
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    return Err(self.denied(response.status()));
+                }
+                StatusCode::NOT_FOUND => {
+                    let name = format!("{}/{}", self.host, self.repository);
+                    return Err(Error::NotFound { name, what: path.to_owned() });
+                }
+                status => {
+                    return Err(Error::Status { host: self.host.clone(), status: status.as_u16() });
+                }
+            }
+        }
+        Err(self.denied(StatusCode::UNAUTHORIZED))
+    }
+
+    fn can_renew(&self) -> bool {
+        matches!(self.challenge, Some(Challenge::Bearer { .. }))
+    }
+
+    fn authorization(&self) -> Authorization {
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers the registry's challenge.
+    async fn authorize(&self) -> Result<(), Error> {
+        let value = match &self.challenge {
+            None => Authorization::None,
+            Some(Challenge::Basic) => match self.credentials.as_ref().map(|c| &c.secret) {
+                Some(Secret::Password { user, password }) => {
+                    let (user, password) = (user.clone(), password.clone());
+                    Authorization::Basic { user, password }
+                }
+                _ => Authorization::None,
+            },
+            Some(Challenge::Bearer { realm, service }) => {
+                Authorization::Bearer(self.token(realm, service.as_deref()).await?)
+            }
+        };
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        Ok(())
+    }
+
+    async fn token(&self, realm: &str, service: Option<&str>) -> Result<String, Error> {
+        let invalid = || Error::BadToken { host: self.host.clone(), realm: realm.to_owned() };
+        let url = Url::parse(realm).map_err(|_| invalid())?;
+        if url.scheme() != "https" && (self.tls_verify || url.scheme() != "http") {
+            return Err(invalid());
+        }
+        let scope = format!("repository:{}:pull", self.repository);
+        let mut fields = vec![("scope", scope.as_str())];
+        fields.extend(service.map(|service| ("service", service)));
+        let request = || -> RequestBuilder {
+            match self.credentials.as_ref().map(|credentials| &credentials.secret) {
+                None => self.http.get(url.clone()).query(&fields),
+                Some(Secret::Password { user, password }) => self
+                    .http
+                    .get(url.clone())
+                    .query(&fields)
+                    .query(&[("account", user)])
+                    .basic_auth(user, Some(password)),
+                Some(Secret::IdentityToken(token)) => {
+                    let mut form = fields.clone();
+                    form.extend([("grant_type", "refresh_token"), ("client_id", "bootc-image")]);
+                    form.push(("refresh_token", token));
+                    self.http.request(Method::POST, url.clone()).form(&form)
+                }
+            }
+        };
+        let response = self.send(&request).await?;
+        match response.status() {
+            status if status.is_success() => {}
+            status if status.is_client_error() => return Err(self.denied(status)),
+            status => {
+                return Err(Error::Status { host: self.host.clone(), status: status.as_u16() });
+            }
+        }
+        let bytes = self.read_body(response, TOKEN_LIMIT_BYTES).await?;
+        let token: Token = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        token.token.or(token.access_token).filter(|token| !token.is_empty()).ok_or_else(invalid)
+    }
+
+    /// Sends a request until it is answered for good, waiting between tries.
+    async fn send(&self, request: &(dyn Fn() -> RequestBuilder + Sync)) -> Result<Response, Error> {
+        let mut failures = 0;
+        loop {
+            let result = self.unless_cancelled(request().send()).await?;
+            failures += 1;
+            let passing = match &result {
+                Ok(response) => is_passing(response.status().as_u16()),
+                Err(error) => !error.is_builder() && !error.is_redirect() && !is_tls(error),
+            };
+            let retry_after = result.as_ref().ok().and_then(retry_after);
+            match self.patience.pause(failures, retry_after).filter(|_| passing) {
+                Some(pause) => self.unless_cancelled(tokio::time::sleep(pause)).await?,
+                None => return result.map_err(|e| connection(&self.host, self.tls_verify, e)),
+            }
+        }
+    }
+
+    /// Reads a whole body of at most `limit` bytes, and one more if there are more.
+    pub(crate) async fn read_body(
+        &self,
+        mut response: Response,
+        limit: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut body = Vec::new();
+        while body.len() <= limit {
+            let chunk = self.unless_cancelled(response.chunk()).await?;
+            match chunk.map_err(|error| connection(&self.host, self.tls_verify, error))? {
+                Some(bytes) => body.extend_from_slice(&bytes),
+                None => break,
+            }
+        }
+        Ok(body)
+    }
+
+    /// Waits for `future`, or until the user wants to stop.
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let cancelled = async {
+            while !self.cancel.is_cancelled() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            value = future => Ok(value),
+            () = cancelled => Err(Error::Cancelled),
+        }
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn failed(&self, error: reqwest::Error) -> Error {
+        connection(&self.host, self.tls_verify, error)
+    }
+
+    fn denied(&self, status: StatusCode) -> Error {
+        Error::Denied {
+            name: format!("{}/{}", self.host, self.repository),
+            status: status.as_u16(),
+            credentials: self.credentials.as_ref().map(|credentials| credentials.path.clone()),
+        }
+    }
+}
+
+/// Docker Hub answers under another name, and keeps its own images in `library`.
+fn api_name(name: &RegistryReference) -> (String, String) {
+    if matches!(name.host.as_str(), "docker.io" | "index.docker.io") {
+        let library = if name.repository.contains('/') { "" } else { "library/" };
+        return ("registry-1.docker.io".to_owned(), format!("{library}{}", name.repository));
+    }
+    (name.host.clone(), name.repository.clone())
+}
+
+fn http_client(
+    host: &str,
+    tls_verify: bool,
+    patience: &Patience,
+) -> Result<reqwest::Client, reqwest::Error> {
+    // Fails only when the process already has a provider, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("bootc-image/", env!("CARGO_PKG_VERSION")))
+        .https_only(tls_verify)
+        .tls_danger_accept_invalid_certs(!tls_verify)
+        .connect_timeout(patience.stall)
+        .read_timeout(patience.stall);
+    let local = ["localhost", "127.", "[::1]"].iter().any(|prefix| host.starts_with(prefix));
+    if local { builder.no_proxy().build() } else { builder.build() }
+}
+
+fn texts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok())
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Whether the two sides could not agree on TLS, which will not change.
+fn is_tls(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        cause.downcast_ref::<rustls::Error>().is_some()
+            || cause
+                .downcast_ref::<std::io::Error>()
+                .and_then(|error| error.get_ref())
+                .is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
+    })
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+/// Says why a connection failed, without the address: it may hold a secret.
+fn connection(host: &str, tls_verify: bool, error: reqwest::Error) -> Error {
+    let (tls, error) = (is_tls(&error), error.without_url());
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in std::iter::once(error.to_string()).chain(causes(&error).map(ToString::to_string))
+    {
+        if reasons.last() != Some(&reason) {
+            reasons.push(reason);
+        }
+    }
+    Error::Connection { host: host.to_owned(), reason: reasons.join(": "), tls, tls_verify }
+}

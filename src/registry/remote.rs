@@ -1,0 +1,276 @@
+//! A registry as a place of images: documents, and blobs as blocking readers.
+//!
+//! Async ends here. Each blob has a task that downloads it and sends chunks through a short channel
+//! to the plain thread that reads; dropping the reader stops the task. A download that is cut, or
+//! on which nothing comes for a while, goes on from the byte it reached.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use reqwest::{Response, StatusCode};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use super::client::Client;
+use super::credentials::{self, Environment};
+use super::error::Error;
+use super::media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use super::model::MANIFEST_LIMIT_BYTES;
+use super::reference::RegistryReference;
+use super::retry::Patience;
+use super::source::{Store, Top};
+use crate::digest::Sha256Digest;
+use crate::progress::Cancel;
+
+/// How many chunks may wait for a reader.
+const WAITING_CHUNKS: usize = 4;
+
+/// How to reach a registry.
+#[derive(Debug, Clone)]
+pub(crate) struct Access<'a> {
+    pub(crate) authfile: Option<&'a Path>,
+    pub(crate) environment: &'a Environment,
+    pub(crate) tls_verify: bool,
+    pub(crate) patience: Patience,
+    pub(crate) cancel: Cancel,
+}
+
+/// An image's repository.
+pub(crate) struct Remote {
+    client: Arc<Client>,
+    runtime: Arc<Threads>,
+    name: RegistryReference,
+}
+
+/// The runtime; nobody waits for its last words.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Threads {
+    fn get(&self) -> &Runtime {
+        self.0.as_ref().expect("the runtime is taken only when dropped")
+    }
+}
+
+impl Remote {
+    pub(crate) fn connect(name: &RegistryReference, access: &Access<'_>) -> Result<Self, Error> {
+        let credentials =
+            credentials::find(access.authfile, access.environment, &name.host, &name.repository)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("registry")
+            .enable_all()
+            .build()
+            .map_err(Error::Runtime)?;
+        let client = runtime.block_on(Client::connect(
+            name,
+            credentials,
+            access.tls_verify,
+            access.patience,
+            access.cancel.clone(),
+        ))?;
+        let runtime = Arc::new(Threads(Some(runtime)));
+        Ok(Self { client: Arc::new(client), runtime, name: name.clone() })
+    }
+
+    /// Fetches a manifest or index by tag or digest.
+    fn document(&self, version: &str) -> Result<Top, Error> {
+        self.runtime.get().block_on(async {
+            let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
+            let path = format!("manifests/{version}");
+            let response = self.client.get(&path, &accept, None).await?;
+            let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+            let (media_type, promised) = (header("content-type"), header("docker-content-digest"));
+            let limit = MANIFEST_LIMIT_BYTES;
+            let bytes = self.client.read_body(response, limit).await?;
+            let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            if size > limit {
+                return Err(Error::TooLarge { what: "manifest", size, limit });
+            }
+            let digest = Sha256Digest::of(&bytes);
+            if let Some(Ok(expected)) = promised.as_deref().map(Sha256Digest::parse_oci)
+                && expected != digest
+            {
+                return Err(Error::BlobDigest { expected, seen: digest });
+            }
+            let media_type = media_type.and_then(|m| Some(m.split(';').next()?.trim().to_owned()));
+            Ok(Top { bytes, digest, media_type })
+        })
+    }
+
+    fn verified(&self, expected: Sha256Digest) -> Result<Top, Error> {
+        let top = self.document(&expected.to_oci())?;
+        if top.digest == expected {
+            Ok(top)
+        } else {
+            Err(Error::BlobDigest { expected, seen: top.digest })
+        }
+    }
+}
+
+impl Store for Remote {
+    fn top(&self) -> Result<Top, Error> {
+        match self.name.digest {
+            Some(digest) => self.verified(digest),
+            None => self.document(&self.name.version()),
+        }
+    }
+
+    fn manifest(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Vec<u8>, Error> {
+        let bytes = self.verified(digest)?.bytes;
+        match u64::try_from(bytes.len()) {
+            Ok(seen) if seen != size_bytes => {
+                Err(Error::BlobSize { digest, expected: size_bytes, seen })
+            }
+            _ => Ok(bytes),
+        }
+    }
+
+    fn blob(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Box<dyn Read + Send>, Error> {
+        let (sender, chunks) = mpsc::channel(WAITING_CHUNKS);
+        let client = Arc::clone(&self.client);
+        let download = Download { client, digest, size_bytes, position: 0 };
+        self.runtime.get().spawn(download.run(sender));
+        let chunk = io::Cursor::default();
+        Ok(Box::new(Chunks { chunks, chunk, _runtime: Arc::clone(&self.runtime) }))
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Remote({})", self.name.text)
+    }
+}
+
+type Chunk = Result<Vec<u8>, Error>;
+
+/// The reading end.
+struct Chunks {
+    chunks: mpsc::Receiver<Chunk>,
+    chunk: io::Cursor<Vec<u8>>,
+    _runtime: Arc<Threads>,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.chunk.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            match self.chunks.blocking_recv() {
+                Some(chunk) => self.chunk = io::Cursor::new(chunk?),
+                None => return Ok(0),
+            }
+        }
+    }
+}
+
+/// The sending end.
+struct Download {
+    client: Arc<Client>,
+    digest: Sha256Digest,
+    size_bytes: u64,
+    /// How many bytes were sent.
+    position: u64,
+}
+
+/// How a connection ended.
+enum End {
+    /// With the body's last byte, or because nobody listens any more.
+    Done,
+    /// Before that, for this reason.
+    Cut(Error),
+}
+
+impl Download {
+    async fn run(mut self, sender: mpsc::Sender<Chunk>) {
+        if let Err(error) = self.download(&sender).await {
+            // When nobody listens, nobody misses the error.
+            let _ = sender.send(Err(error)).await;
+        }
+    }
+
+    /// Connects until everything was sent; gives up after several connections without a new byte.
+    async fn download(&mut self, sender: &mpsc::Sender<Chunk>) -> Result<(), Error> {
+        let path = format!("blobs/{}", self.digest.to_oci());
+        let mut failures = 0;
+        loop {
+            let before = self.position;
+            let range = (before > 0).then_some(before);
+            let response = self.client.get(&path, "*/*", range).await?;
+            let error = match self.receive(response, sender).await? {
+                End::Done => return Ok(()),
+                End::Cut(error) => error,
+            };
+            failures = if self.position > before { 1 } else { failures + 1 };
+            match self.client.patience.pause(failures, None) {
+                Some(pause) => self.client.unless_cancelled(tokio::time::sleep(pause)).await?,
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn receive(
+        &mut self,
+        mut response: Response,
+        sender: &mpsc::Sender<Chunk>,
+    ) -> Result<End, Error> {
+        let mut skip = self.bytes_to_skip(&response)?;
+        let whole_is_known = response.content_length().is_some();
+        loop {
+            let chunk = match self.client.unless_cancelled(response.chunk()).await? {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) if whole_is_known || self.position >= self.size_bytes => {
+                    return Ok(End::Done);
+                }
+                Ok(None) => return Ok(End::Cut(self.cut())),
+                Err(error) => return Ok(End::Cut(self.client.failed(error))),
+            };
+            let len = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            let known = skip.min(len);
+            skip -= known;
+            let new = chunk.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+            if new.is_empty() {
+                continue;
+            }
+            self.position = self.position.saturating_add(len - known);
+            let sent = self.client.unless_cancelled(sender.send(Ok(new.to_vec()))).await?;
+            if sent.is_err() || self.position > self.size_bytes {
+                return Ok(End::Done);
+            }
+        }
+    }
+
+    /// Where the answer begins: at the byte asked for, or, when the server takes no note of ranges,
+    /// at the first.
+    fn bytes_to_skip(&self, response: &Response) -> Result<u64, Error> {
+        if response.status() != StatusCode::PARTIAL_CONTENT {
+            return Ok(self.position);
+        }
+        let range = response.headers().get("content-range").and_then(|value| value.to_str().ok());
+        let start: Option<u64> =
+            range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
+        match start {
+            Some(start) if start <= self.position => Ok(self.position - start),
+            _ => Err(self.cut()),
+        }
+    }
+
+    fn cut(&self) -> Error {
+        Error::Cut {
+            host: self.client.host().to_owned(),
+            digest: self.digest,
+            position: self.position,
+        }
+    }
+}
