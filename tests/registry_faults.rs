@@ -289,6 +289,22 @@ fn denied_says_which_credentials_were_used() {
 }
 
 #[test]
+fn a_registry_may_ask_late() {
+    let server = faulty(&Image::new(), |request| {
+        let asks = Reply::status(401).header("WWW-Authenticate", "Basic realm=x");
+        let known = request.path == "/v2/" || request.headers.contains_key("authorization");
+        (!known).then_some(asks)
+    });
+    let error = server.open(|_| {}).unwrap_err();
+    assert!(matches!(error, Error::Denied { status: 401, .. }), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("auth.json");
+    let auths = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, server.host);
+    std::fs::write(&path, auths).unwrap();
+    server.open(|options| options.authfile = Some(path)).unwrap();
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let server = faulty(&Image::new(), |request| {
         request.path.contains("/manifests/").then(|| Reply::status(404))

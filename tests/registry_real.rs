@@ -35,6 +35,17 @@ impl Drop for Registry {
 impl Registry {
     /// `None`, said aloud, when something is missing.
     fn start(with_password: bool) -> Option<Self> {
+        Self::start_with(|root| {
+            if !with_password {
+                return String::new();
+            }
+            std::fs::write(root.join("htpasswd"), HTPASSWD).unwrap();
+            format!("auth:\n  htpasswd:\n    realm: here\n    path: {}/htpasswd\n", root.display())
+        })
+    }
+
+    /// With more lines for its configuration.
+    fn start_with(more: impl FnOnce(&Path) -> String) -> Option<Self> {
         for tool in ["docker-registry", "skopeo"] {
             if Command::new(tool).arg("--version").output().is_err() {
                 eprintln!("SKIP: {tool} is not installed");
@@ -52,10 +63,7 @@ impl Registry {
         let mut config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}/store\nhttp:\n  addr: {host}\n"
         );
-        if with_password {
-            std::fs::write(dir.path().join("htpasswd"), HTPASSWD).unwrap();
-            config += &format!("auth:\n  htpasswd:\n    realm: here\n    path: {root}/htpasswd\n");
-        }
+        config += &more(dir.path());
         let path = dir.path().join("config.yml");
         std::fs::write(&path, config).unwrap();
         let process = Command::new("docker-registry")
@@ -187,6 +195,43 @@ fn with_a_password() {
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     std::fs::write(&path, auths(AUTH)).unwrap();
     read_all(&open().unwrap());
+}
+
+#[test]
+fn a_certificate_of_its_own() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("SKIP: openssl is not installed");
+        return;
+    }
+    let started = Registry::start_with(|root| {
+        let (key, cert) = (root.join("key.pem"), root.join("cert.pem"));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+            ])
+            .args(["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // Below `http:`, which the configuration ends with.
+        format!("  tls:\n    certificate: {}\n    key: {}\n", cert.display(), key.display())
+    });
+    let Some(registry) = started else { return };
+    registry.push("comp-gzip", "ns/os:1", &["--preserve-digests"]);
+    let error = registry.open("ns/os:1", |options| options.tls_verify = true).unwrap_err();
+    assert!(matches!(error, Error::Connection { tls: true, .. }), "{error}");
+    let source = registry.open("ns/os:1", |_| {}).unwrap();
+    assert_eq!(*source.image(), local(&golden("comp-gzip")));
+    read_all(&source);
 }
 
 #[test]

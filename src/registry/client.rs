@@ -34,7 +34,6 @@ pub(crate) struct Client {
     host: String,
     repository: String,
     credentials: Option<Credentials>,
-    challenge: Option<Challenge>,
     authorization: Mutex<Authorization>,
     tls_verify: bool,
     pub(crate) patience: Patience,
@@ -92,15 +91,13 @@ impl Client {
             host,
             repository,
             credentials,
-            challenge: None,
             authorization: Mutex::default(),
             tls_verify,
             patience,
             cancel,
         };
         let greeting = if tls_verify { client.greet().await } else { client.greet_any().await };
-        client.challenge = Challenge::parse(texts(greeting?.headers()));
-        client.authorize().await?;
+        client.authorize(&greeting?).await?;
         Ok(client)
     }
 
@@ -144,9 +141,7 @@ impl Client {
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 // A token lives for minutes, a pull may take longer.
-                StatusCode::UNAUTHORIZED if !renewed && self.can_renew() => {
-                    self.authorize().await?
-                }
+                StatusCode::UNAUTHORIZED if !renewed => self.authorize(&response).await?,
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     return Err(self.denied(response.status()));
                 }
@@ -162,17 +157,13 @@ impl Client {
         Err(self.denied(StatusCode::UNAUTHORIZED))
     }
 
-    fn can_renew(&self) -> bool {
-        matches!(self.challenge, Some(Challenge::Bearer { .. }))
-    }
-
     fn authorization(&self) -> Authorization {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers the registry's challenge.
-    async fn authorize(&self) -> Result<(), Error> {
-        let value = match &self.challenge {
+    /// Does what the registry asks for in its answer.
+    async fn authorize(&self, answer: &Response) -> Result<(), Error> {
+        let value = match Challenge::parse(texts(answer.headers())) {
             None => Authorization::None,
             Some(Challenge::Basic) => match self.credentials.as_ref().map(|c| &c.secret) {
                 Some(Secret::Password { user, password }) => {
@@ -182,7 +173,7 @@ impl Client {
                 _ => Authorization::None,
             },
             Some(Challenge::Bearer { realm, service }) => {
-                Authorization::Bearer(self.token(realm, service.as_deref()).await?)
+                Authorization::Bearer(self.token(&realm, service.as_deref()).await?)
             }
         };
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = value;
@@ -335,11 +326,12 @@ fn retry_after(response: &Response) -> Option<Duration> {
 /// Whether the two sides could not agree on TLS, which will not change.
 fn is_tls(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
-        cause.downcast_ref::<rustls::Error>().is_some()
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(|error| error.get_ref())
-                .is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
+        // An I/O error hides what it wraps from `source`, and they come nested.
+        let mut cause = cause;
+        while let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref()) {
+            cause = inner;
+        }
+        cause.is::<rustls::Error>()
     })
 }
 

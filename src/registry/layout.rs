@@ -200,3 +200,82 @@ impl Read for Window {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Options, Reference, Source};
+    use crate::spec::Arch;
+
+    /// A layout whose index names an image that is not there for each tag.
+    fn layout(tags: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = |tag: &&str| {
+            let digest = Sha256Digest::of(tag.as_bytes()).to_oci();
+            let name = format!(r#"{{"org.opencontainers.image.ref.name":"{tag}"}}"#);
+            format!(r#"{{"digest":"{digest}","size":2,"annotations":{name}}}"#)
+        };
+        let entries: Vec<_> = tags.iter().map(entry).collect();
+        let index = format!(r#"{{"manifests":[{}]}}"#, entries.join(","));
+        std::fs::write(dir.path().join("index.json"), index).unwrap();
+        std::fs::write(dir.path().join("oci-layout"), "{}").unwrap();
+        dir
+    }
+
+    fn error(transport: &str, path: &Path, tag: &str) -> Error {
+        let name = format!("{transport}:{}{tag}", path.display());
+        Source::open(&Reference::parse(&name).unwrap(), &Options::new(Arch::X86_64)).unwrap_err()
+    }
+
+    #[test]
+    fn tags_choose_and_are_listed() {
+        let two = layout(&["a", "b"]);
+        let several = error("oci", two.path(), "");
+        assert!(several.to_string().ends_with("holds 2 images, name one of: a, b"), "{several}");
+        let unknown = error("oci", two.path(), ":c");
+        assert!(unknown.to_string().ends_with("has no image `c`; it has: a, b"), "{unknown}");
+        let missing = |digest_of: &str, error| match error {
+            Error::MissingBlob { digest, .. } => digest == Sha256Digest::of(digest_of.as_bytes()),
+            _ => false,
+        };
+        assert!(missing("b", error("oci", two.path(), ":b")));
+        assert!(missing("only", error("oci", layout(&["only"]).path(), "")));
+        assert!(matches!(
+            error("oci", layout(&[]).path(), ""),
+            Error::SeveralImages { count: 0, .. }
+        ));
+    }
+
+    #[test]
+    fn other_folders_and_files_are_named() {
+        let empty = tempfile::tempdir().unwrap();
+        assert!(matches!(error("oci", empty.path(), ""), Error::NotALayout { .. }));
+        let file = empty.path().join("file");
+        assert!(matches!(error("oci-archive", &file, ""), Error::File { .. }));
+        std::fs::write(&file, "").unwrap();
+        assert!(matches!(error("oci-archive", &file, ""), Error::NotALayout { .. }));
+        std::fs::write(&file, [0x1f, 0x8b, 8, 0]).unwrap();
+        let compressed = error("oci-archive", &file, "");
+        assert!(matches!(compressed, Error::CompressedArchive { format: "gzip", .. }));
+        std::fs::write(&file, [7; 4096]).unwrap();
+        assert!(matches!(error("oci-archive", &file, ""), Error::File { .. }));
+    }
+
+    #[test]
+    fn an_archive_that_ends_early_is_found_out() {
+        let source = layout(&["only"]);
+        let path = source.path().join("x.tar");
+        let mut tar = tar::Builder::new(File::create(&path).unwrap());
+        for name in ["oci-layout", "index.json"] {
+            tar.append_path_with_name(source.path().join(name), format!("./{name}")).unwrap();
+        }
+        tar.into_inner().unwrap();
+        assert!(matches!(error("oci-archive", &path, ""), Error::MissingBlob { .. }));
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(1024 + 512 + 3).unwrap();
+        assert!(matches!(
+            error("oci-archive", &path, ""),
+            Error::Malformed { .. } | Error::File { .. }
+        ));
+    }
+}

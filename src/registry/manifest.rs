@@ -241,3 +241,78 @@ fn parse_digest(what: &str, text: &str) -> Result<Sha256Digest, Error> {
     Sha256Digest::parse_oci(text)
         .map_err(|source| Error::UnsupportedDigest { what: what.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn chosen(arch: Arch, entries: &[(&str, &str)]) -> Result<u64, Error> {
+        let entry = |(at, (platform, more)): (usize, &(&str, &str))| {
+            format!(r#"{{"digest":"{DIGEST}","size":{at},"platform":{platform}{more}}}"#)
+        };
+        let entries: Vec<_> = entries.iter().enumerate().map(entry).collect();
+        let index = format!(r#"{{"manifests":[{}]}}"#, entries.join(","));
+        Index::parse(index.as_bytes())?.choose(arch).map(|entry| entry.size)
+    }
+
+    #[test]
+    fn an_index_is_searched_as_podman_does() {
+        let amd64 = r#"{"architecture":"amd64","os":"linux"}"#;
+        let amd64_v3 = r#"{"architecture":"amd64","os":"linux","variant":"v3"}"#;
+        let arm64 = r#"{"architecture":"arm64","os":"linux"}"#;
+        let arm64_v8 = r#"{"architecture":"arm64","os":"linux","variant":"v8"}"#;
+        let windows = r#"{"architecture":"amd64","os":"windows"}"#;
+        let zstd = r#","annotations":{"io.github.containers.compression.zstd":"true"}"#;
+        let check = |arch, entries: &[_], size| assert_eq!(chosen(arch, entries).unwrap(), size);
+        check(Arch::X86_64, &[(windows, ""), (arm64, ""), (amd64, ""), (amd64, "")], 2);
+        check(Arch::X86_64, &[(amd64_v3, ""), (amd64, "")], 1);
+        check(Arch::X86_64, &[(amd64_v3, ""), (windows, "")], 0);
+        check(Arch::X86_64, &[(amd64, ""), (amd64, zstd)], 1);
+        check(Arch::Aarch64, &[(arm64, ""), (arm64_v8, "")], 1);
+        check(Arch::Aarch64, &[("null", ""), (arm64, "")], 1);
+        check(Arch::Aarch64, &[(amd64, ""), ("null", "")], 1);
+        let error =
+            chosen(Arch::Aarch64, &[(windows, ""), (amd64_v3, "")]).unwrap_err().to_string();
+        assert!(error.ends_with("linux/arm64; it has: windows/amd64, linux/amd64/v3"), "{error}");
+    }
+
+    fn manifest(config_type: &str, layers: &str) -> String {
+        let config = format!(r#"{{"mediaType":"{config_type}","digest":"{DIGEST}","size":2}}"#);
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layers}]}}"#)
+    }
+
+    #[test]
+    fn documents_say_what_they_are() {
+        let parse = |text: &str, served_as| Document::parse(text.as_bytes(), served_as);
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert!(matches!(parse(index, None), Ok(Document::Index(_))));
+        assert!(matches!(parse(index, Some("text/plain")), Ok(Document::Index(_))));
+        let plain = manifest(OCI_CONFIG, "");
+        assert!(matches!(parse(&plain, None), Ok(Document::Manifest(m)) if !m.docker));
+        assert!(
+            matches!(parse(&plain, Some(DOCKER_MANIFEST)), Ok(Document::Manifest(m)) if m.docker)
+        );
+        let schema1 = r#"{"schemaVersion":1,"fsLayers":[]}"#;
+        assert!(matches!(parse(schema1, None), Err(Error::SchemaVersion1)));
+        let artifact = manifest("application/vnd.oci.empty.v1+json", "");
+        assert!(matches!(parse(&artifact, None), Err(Error::NotAnImage(_))));
+        let other = r#"{"schemaVersion":2,"mediaType":"text/plain"}"#;
+        assert!(matches!(parse(other, None), Err(Error::NotAnImage(_))));
+        for text in ["", "{", "[]", "{}", r#"{"manifests":7}"#] {
+            assert!(parse(text, None).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn layers_need_a_sha256_digest() {
+        let sha512 = "0".repeat(128);
+        let layer = format!(
+            r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha512:{sha512}","size":1}}"#
+        );
+        let result = Document::parse(manifest(OCI_CONFIG, &layer).as_bytes(), None);
+        let Ok(Document::Manifest(manifest)) = result else { panic!("{result:?}") };
+        assert!(matches!(manifest.layers(), Err(Error::UnsupportedDigest { .. })));
+    }
+}
