@@ -4,14 +4,16 @@
 //! writes that out again: unknown members, empty arrays, maps and texts, `false` and `null` vanish,
 //! and times are normalised. For images in Docker's format the config's digest changes with it, so
 //! [`GoConfig::to_go_json`] writes what Go writes, byte for byte: members in the model's order,
-//! `<`, `>`, `&` and the Unicode line separators escaped.
+//! `<`, `>`, `&` and the Unicode line separators escaped, and so are backspace and form feed, by number.
+//!
+//! Left out: Go also takes a member's name in other capitals, which no tool writes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::ser::{CompactFormatter, Formatter};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
 use super::error::Error;
 use super::timestamp::Timestamp;
@@ -66,7 +68,7 @@ pub(crate) struct GoRuntimeConfig {
     volumes: Set,
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     working_dir: String,
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "texts", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     stop_signal: String,
@@ -132,6 +134,12 @@ fn set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Set, D::Error> {
     Ok(values.unwrap_or_default().into_keys().map(|key| (key, Empty {})).collect())
 }
 
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
+    let values = values.unwrap_or_default().into_iter();
+    Ok(values.map(|(key, value)| (key, value.unwrap_or_default())).collect())
+}
+
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     match Timestamp::parse_strict(&text) {
@@ -158,6 +166,18 @@ impl Formatter for GoFormatter {
         }
         CompactFormatter.write_string_fragment(out, rest)
     }
+
+    fn write_char_escape<W: Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        c: CharEscape,
+    ) -> io::Result<()> {
+        match c {
+            CharEscape::Backspace => out.write_all(b"\\u0008"),
+            CharEscape::FormFeed => out.write_all(b"\\u000c"),
+            other => CompactFormatter.write_char_escape(out, other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +202,7 @@ mod tests {
             round(
                 r#"{"variant":"v8","rootfs":{"diff_ids":[],"type":"l"},"os.version":"1","os":"linux",
                    "history":[{"empty_layer":true,"created_by":"x","created":"2025-01-01T00:00:00.10Z"},{}],
-                   "config":{"Labels":{"b":"1","a":""},"ArgsEscaped":true,"Volumes":{"/v":null},"Env":["e"]},
+                   "config":{"Labels":{"b":"1","a":null},"ArgsEscaped":true,"Volumes":{"/v":null},"Env":["e"]},
                    "created":"2025-01-01T00:00:00+00:00","architecture":"arm64"}"#
             ),
             concat!(
@@ -196,8 +216,11 @@ mod tests {
 
     #[test]
     fn html_is_escaped_as_go_does() {
-        let text = round(r#"{"author":"<&>\u2028é\t\u0001\""}"#);
-        assert!(text.starts_with(r#"{"author":"\u003c\u0026\u003e\u2028é\t\u0001\"","#), "{text}");
+        let text = round(r#"{"author":"<&>\u2028é\t\b\f\u0001\""}"#);
+        assert!(
+            text.starts_with(r#"{"author":"\u003c\u0026\u003e\u2028é\t\u0008\u000c\u0001\"","#),
+            "{text}"
+        );
     }
 
     #[test]
