@@ -1,0 +1,80 @@
+//! Whether this machine virtualises or must emulate.
+//!
+//! A `/dev/kvm` that opens is no proof: on some hosts the firmware's first instructions already fail.
+//! So the question is put to the firmware itself, once: does it say anything within a few seconds?
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::{fs, thread};
+
+/// The firmware as one file, without a store for variables.
+const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
+
+/// How QEMU runs the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accelerator {
+    /// By the processor.
+    Kvm,
+    /// By translation: ten times slower and more.
+    Tcg,
+}
+
+impl Accelerator {
+    /// The options for QEMU.
+    ///
+    /// QEMU 7.2 spoils the flags in `cmpxchg16b`, and kernels from 6.12 on crash of it: without KVM
+    /// the guest must not know that instruction.
+    pub fn options(self) -> [&'static str; 4] {
+        match self {
+            Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
+            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "qemu64,-cx16"],
+        }
+    }
+
+    /// The best that works here.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Accelerator> = OnceLock::new();
+        *BEST.get_or_init(|| if kvm_works() { Self::Kvm } else { Self::Tcg })
+    }
+}
+
+fn kvm_works() -> bool {
+    if fs::File::options().read(true).write(true).open("/dev/kvm").is_err() {
+        return false;
+    }
+    let Ok(mut qemu) = Command::new("qemu-system-x86_64")
+        .args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-monitor",
+            "none",
+            "-machine",
+            "q35",
+            "-m",
+            "256",
+        ])
+        .args(Accelerator::Kvm.options())
+        .args(["-bios", OVMF])
+        .args(["-serial", "stdio"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+    else {
+        return false;
+    };
+    let mut serial = qemu.stdout.take().expect("stdout is piped");
+    let listener = thread::spawn(move || serial.read(&mut [0; 64]).is_ok_and(|n| n > 0));
+    for _ in 0..50 {
+        if listener.is_finished() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+    listener.join().unwrap_or(false)
+}

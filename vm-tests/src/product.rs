@@ -1,0 +1,91 @@
+//! `bootc-image` itself, built and run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::disk::Format;
+use crate::tool;
+
+/// The program, built in release mode unless `BOOTC_IMAGE_BIN` names one.
+pub fn binary() -> Result<PathBuf> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    if let Some(path) = std::env::var_os("BOOTC_IMAGE_BIN") {
+        return Ok(path.into());
+    }
+    let mut built = BUILT.lock().expect("no holder panics");
+    match &*built {
+        Some(path) => Ok(path.clone()),
+        None => Ok(built.insert(build()?).clone()),
+    }
+}
+
+fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let messages = tool(
+        Command::new(cargo)
+            .args(["build", "--release", "--bin", "bootc-image"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .stderr(Stdio::inherit()),
+    )?;
+    let executable = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    executable.context("cargo builds no executable named bootc-image")
+}
+
+/// What to make of an image.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// The image as the command line takes it.
+    pub image: String,
+    /// Kernel arguments.
+    pub kargs: Vec<String>,
+    /// Further options.
+    pub options: Vec<String>,
+}
+
+impl Build {
+    /// The image `tag` of a layout, with these kernel arguments.
+    pub fn new(layout: &Path, tag: &str, kargs: &[&str]) -> Self {
+        Self {
+            image: format!("oci:{}:{tag}", layout.display()),
+            kargs: kargs.iter().map(|&karg| karg.into()).collect(),
+            options: Vec::new(),
+        }
+    }
+
+    /// The command that makes disks of these formats in `output`.
+    pub fn command(&self, output: &Path, formats: &[Format]) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.arg("build").arg("--output").arg(output);
+        for format in formats {
+            command.args(["--type", format.name()]);
+        }
+        for karg in &self.kargs {
+            command.args(["--karg", karg]);
+        }
+        command.args(&self.options).arg(&self.image);
+        Ok(command)
+    }
+
+    /// Makes disks of these formats in `output` and returns their paths in that order.
+    pub fn run(&self, output: &Path, formats: &[Format]) -> Result<Vec<PathBuf>> {
+        tool(&mut self.command(output, formats)?)?;
+        formats.iter().map(|format| artifact(output, *format)).collect()
+    }
+}
+
+/// Where a disk of that format is in the output folder.
+pub fn artifact(output: &Path, format: Format) -> Result<PathBuf> {
+    let path = match format {
+        Format::Raw => output.join("image/disk.raw"),
+        Format::Qcow2 => output.join("qcow2/disk.qcow2"),
+    };
+    ensure!(path.is_file(), "{} is missing", path.display());
+    Ok(path)
+}
