@@ -1,3 +1,52 @@
-//! The tasks of this repository: `cargo xtask demo` and `cargo xtask test`.
+//! The tasks of this repository.
+//!
+//! ```text
+//! cargo xtask demo [--boot]           makes a disk from the Debian fixture, and boots it
+//! cargo xtask test [--quick|--full]   runs the tests and says which ran
+//! cargo xtask fixture                 only builds the Debian fixture, for which root is needed
+//! ```
+#![allow(clippy::disallowed_methods, reason = "tasks run other programs")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to people")]
 
-fn main() {}
+mod demo;
+mod packages;
+mod suite;
+mod tally;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use bootc_image_fixtures::debian;
+use bootc_image_fixtures::tier::Tier;
+
+const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | fixture";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<bool> {
+    match arguments {
+        ["demo"] => demo::run(false).map(|()| true),
+        ["demo", "--boot"] => demo::run(true).map(|()| true),
+        ["test"] => suite::run(Tier::Ci),
+        ["test", "--quick"] => suite::run(Tier::Quick),
+        ["test", "--full"] => suite::run(Tier::Full),
+        ["fixture"] => {
+            packages::ensure(packages::FIXTURE)?;
+            let layouts = debian::layouts()?;
+            println!("{}\n{}", layouts.gzip.display(), layouts.zstd.display());
+            Ok(true)
+        }
+        _ => bail!(USAGE),
+    }
+}

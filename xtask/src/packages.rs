@@ -1,0 +1,81 @@
+//! The Debian packages that fixtures, reference tools and virtual machines come from.
+
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// For building the Debian fixture.
+pub const FIXTURE: &[Tool] = &[("mmdebstrap", "mmdebstrap"), ("tar", "tar")];
+
+/// For booting disks.
+pub const MACHINES: &[Tool] = &[
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("qemu-img", "qemu-utils"),
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
+    ("e2fsck", "e2fsprogs"),
+];
+
+/// For checking what we write with other people's readers.
+pub const REFERENCES: &[Tool] = &[
+    ("e2fsck", "e2fsprogs"),
+    ("fsck.fat", "dosfstools"),
+    ("mdir", "mtools"),
+    ("sgdisk", "gdisk"),
+    ("qemu-img", "qemu-utils"),
+    ("ostree", "ostree"),
+    ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
+    ("docker-registry", "docker-registry"),
+    ("setfattr", "attr"),
+    ("zstd", "zstd"),
+    ("xz", "xz-utils"),
+    ("pigz", "pigz"),
+    ("strace", "strace"),
+];
+
+/// A program (or a file, by its full path) and the package that has it.
+pub type Tool = (&'static str, &'static str);
+
+/// Installs what is missing when run as root; otherwise says which command would.
+pub fn ensure(tools: &[Tool]) -> Result<()> {
+    let missing = missing(tools);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if fs::metadata("/proc/self").context("reading /proc/self")?.uid() != 0 {
+        bail!("missing tools; run: sudo apt-get install --no-install-recommends {names}");
+    }
+    eprintln!("installing {names}");
+    apt_get(&["update", "-qq"])?;
+    apt_get(&[&["install", "-qq", "--yes", "--no-install-recommends"], &missing[..]].concat())
+}
+
+/// The packages of tools that are not here.
+pub fn missing(tools: &[Tool]) -> Vec<&'static str> {
+    let mut packages: Vec<_> =
+        tools.iter().filter(|(tool, _)| !present(tool)).map(|(_, package)| *package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+fn present(tool: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // a user's PATH has no sbin, but the tools there work for users too
+    let sbin = ["/usr/sbin", "/sbin"].map(Into::into);
+    env::split_paths(&path).chain(sbin).any(|folder| folder.join(tool).exists())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(std::io::stderr())
+        .status()
+        .context("starting apt-get")?;
+    ensure!(status.success(), "apt-get {}: {status}", arguments.join(" "));
+    Ok(())
+}
