@@ -64,6 +64,9 @@ pub fn open_source(
         arch: request.arch,
         cancel: cancel.clone(),
         reporter: Arc::clone(reporter),
+        authfile: request.authfile.clone(),
+        tls_verify: request.tls_verify,
+        environment: request.environment.clone(),
         ..registry::Options::new(request.arch)
     };
     let source = Source::open(&request.source, &options)?;

@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 
 use crate::plan::size::SizeRequest;
-use crate::registry::{Reference, TargetRef};
-/// tmp
-#[derive(Debug, Clone, Default)]
-pub struct Environment;
+use crate::registry::{Environment, Reference, TargetRef};
 use crate::spec::Arch;
 
 /// A disk format that can be asked for.
