@@ -393,7 +393,12 @@ impl<C: Canvas> Volume for Writer<C> {
     }
 
     fn set_immutable(&mut self, inode: Inode) -> Result<(), Error> {
-        self.records.get_mut(inode)?.immutable = true;
+        // The kernel refuses a symbolic link with the flag, and chattr gives it to no device.
+        let record = self.records.get_mut(inode)?;
+        if !matches!(record.body, Body::File { .. } | Body::Directory { .. }) {
+            return Err(Error::Misuse { inode: inode.0, what: "cannot be immutable" });
+        }
+        record.immutable = true;
         Ok(())
     }
 
