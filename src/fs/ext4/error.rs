@@ -100,6 +100,9 @@ pub enum Error {
         /// Its length.
         len_bytes: usize,
     },
+    /// A file was begun, or the writer finished, while another file was open.
+    #[error("a file is still open")]
+    FileOpen,
     /// The rules of [`Volume`](crate::volume::Volume) were broken.
     #[error("inode {inode} {what}")]
     Misuse {

@@ -12,7 +12,7 @@
 //!
 //! The size of the file system is asked for only by [`Writer::finish`]. Until then the cursor of the
 //! data walks over groups of 128 MiB and leaves out what each group's head will need, whatever the
-//! size ([`layout`]). Bitmaps, inode tables and the journal need no fixed place (flex_bg), so they
+//! size (`layout`). Bitmaps, inode tables and the journal need no fixed place (flex_bg), so they
 //! come after everything else, which leaves no hole between start and end of what is in use.
 //!
 //! Handles and inode numbers are tied: the root is 2, `lost+found` 11, then handles from 1 on.
@@ -21,7 +21,7 @@
 //!
 //! As `mke2fs` makes it, except for what is not needed: blocks of 4 KiB, inodes of 256 bytes, groups
 //! of 32768 blocks, 5 % reserved for root (which [`Writer::required`] does not count as needed), one
-//! inode for 16 KiB, a journal by the table of `mke2fs`. The features are in [`superblock`].
+//! inode for 16 KiB, a journal by the table of `mke2fs`. The features are in `superblock`.
 //! Left out on purpose: extended attributes beyond a block, inline data, encryption, quotas,
 //! block devices, FIFOs and sockets.
 //!

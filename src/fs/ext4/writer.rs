@@ -85,7 +85,7 @@ impl<C: Canvas> Writer<C> {
     /// Writes all metadata of a file system of at most `size`; afterwards the canvas has it all.
     pub fn finish(mut self, size: ByteLen) -> Result<(Summary, C), Error> {
         if self.is_open {
-            return Err(Error::Misuse { inode: NOBODY, what: "is still open" });
+            return Err(Error::FileOpen);
         }
         let content = self.content()?;
         let demand = self.demand(&content);
@@ -288,7 +288,7 @@ impl<C: Canvas> Volume for Writer<C> {
 
     fn begin(&mut self) -> Result<Open, Error> {
         if self.is_open {
-            return Err(Error::Misuse { inode: NOBODY, what: "is still open" });
+            return Err(Error::FileOpen);
         }
         self.is_open = true;
         let first_extent = self.records.extents.len();
