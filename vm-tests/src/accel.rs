@@ -17,7 +17,7 @@ const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 pub enum Accelerator {
     /// By the processor.
     Kvm,
-    /// By translation: ten times slower and more.
+    /// By translation, which is far slower.
     Tcg,
 }
 
