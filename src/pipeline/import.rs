@@ -4,7 +4,8 @@
 //! into a few buffers; they are *committed* strictly in order, so the bytes of the disk do not
 //! depend on the number of threads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{self, BTreeMap};
 use std::io::{BufRead, BufReader};
 
 use super::error::{Error, LayerError};
@@ -79,11 +80,11 @@ pub fn import<V: Volume>(
         let Some(unpacked) = ahead.pop_front() else { break };
         let tree = read_layer(&mut sysroot.store, unpacked, index, context).map_err(in_error)?;
         let digest = image.layers[index].digest;
-        if !layer_commits.contains_key(&digest) {
+        if let btree_map::Entry::Vacant(vacant) = layer_commits.entry(digest) {
             let times = image.layers.iter().filter(|layer| layer.digest == digest).count();
             let commit = ostree::commit_layer(&mut sysroot.store, &tree, times, timestamp_secs)
                 .map_err(|error| in_error(error.into()))?;
-            layer_commits.insert(digest, commit);
+            vacant.insert(commit);
         }
         merge.add(&sysroot.store, tree).map_err(|error| in_error(error.into()))?;
         context.reporter.report(Event::LayerDone { layer: index });

@@ -5,7 +5,7 @@
 //! with the rule that says so. The installation goes into a volume in memory; that ext4 keeps what
 //! it is given is tested with ext4.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 mod expect;
 mod record;

@@ -322,7 +322,7 @@ mod tests {
         assert!(runs.windows(2).all(|pair| pair[0].end() <= pair[1].start));
         let total: u64 = runs.iter().map(|run| run.len).sum();
         let outside = demand.frame.runs(demand.content_end, geometry.blocks);
-        assert_eq!(total, outside.iter().map(|run| run.len).sum());
+        assert_eq!(total, outside.iter().map(|run| run.len).sum::<u64>());
         // One for 16 KiB: 250,000 over 31 groups, in whole blocks of the table.
         assert_eq!((geometry.groups, geometry.inodes_per_group), (31, 8080));
     }
