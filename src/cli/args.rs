@@ -1,0 +1,260 @@
+//! The command line as typed. What it means is decided in [`super::request`].
+//!
+//! An option exists only once it works.
+
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::pipeline::Qcow2Compression;
+
+/// How qcow2 clusters are stored unless told: so that every reader of qcow2 can read them.
+pub const DEFAULT_QCOW2_COMPRESSION: Compression = Compression::Deflate;
+
+/// Turn a bootable container image into a bootable disk, without root.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "bootc-image", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Build disks from an image and print their paths.
+    Build(Box<BuildArgs>),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Complete for this shell.
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write the manual pages, one for each command.
+    Man {
+        /// Write into this folder, made when missing.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+/// Options of `build`, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct BuildArgs {
+    /// Read this image: `ghcr.io/org/os:tag` (also with `@sha256:…`, or `docker://` in front),
+    /// `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+
+    /// Make this type of disk; repeat it, or separate types by commas, for several.
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "qcow2"
+    )]
+    pub types: Vec<DiskType>,
+
+    /// Put the disks below this folder, as `qcow2/disk.qcow2` and `image/disk.raw`.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+
+    /// Format the root file system as this type; the image's own choice otherwise, where supported.
+    #[arg(long, value_name = "FS", value_enum)]
+    pub rootfs: Option<RootFs>,
+
+    /// Make the disk this large: `10G` (units K, M, G and T count in 1024s, none means bytes),
+    /// `min` for what fits exactly, `auto` to leave room for the next upgrade, at least 10G.
+    #[arg(long, value_name = "SIZE", default_value = "auto")]
+    pub size: String,
+
+    /// Choose the image for this architecture [default: the host's].
+    #[arg(long, value_name = "ARCH", value_enum)]
+    pub arch: Option<ArchName>,
+
+    /// Let the installed system update from this image [default: IMAGE].
+    #[arg(long, value_name = "REF")]
+    pub target_imgref: Option<String>,
+
+    /// Add a kernel argument; repeat it for several.
+    #[arg(long = "karg", value_name = "ARG")]
+    pub kargs: Vec<String>,
+
+    /// Remove a kernel argument that the image brings; repeat it for several.
+    #[arg(long = "karg-delete", value_name = "ARG")]
+    pub karg_deletes: Vec<String>,
+
+    /// Let root log in with the public SSH keys in this file.
+    #[arg(long, value_name = "FILE")]
+    pub root_ssh_authorized_keys: Option<PathBuf>,
+
+    /// Name the stateroot [default: the image's choice, else `default`].
+    #[arg(long, value_name = "NAME")]
+    pub stateroot: Option<String>,
+
+    /// Take identifiers of disk, partitions and file systems from here.
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = IdSource::Derived)]
+    pub ids: IdSource,
+
+    /// Compress the clusters of a qcow2 this way.
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = DEFAULT_QCOW2_COMPRESSION)]
+    pub qcow2_compression: Compression,
+
+    /// Read registry credentials from this file alone [default: where podman and docker keep them].
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+
+    /// Demand that registries use TLS and prove who they are.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "true",
+        default_missing_value = "true"
+    )]
+    pub tls_verify: bool,
+
+    /// Show progress on stderr this way.
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
+    pub progress: ProgressStyle,
+
+    /// Tell details too.
+    #[arg(long, short)]
+    pub verbose: bool,
+
+    /// Show warnings and errors only.
+    #[arg(long, short, conflicts_with_all = ["verbose", "progress"])]
+    pub quiet: bool,
+
+    /// Work with this many threads, 1 to 1024 [default: as many as the host has processors]. The
+    /// disk does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// A type of disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiskType {
+    /// QEMU's format.
+    Qcow2,
+    /// The bytes of the disk, as a sparse file.
+    Raw,
+}
+
+/// A type of root file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RootFs {
+    /// The only one so far.
+    Ext4,
+    /// Known, but not written yet.
+    #[value(hide = true)]
+    Xfs,
+    /// Known, but not written yet.
+    #[value(hide = true)]
+    Btrfs,
+}
+
+/// An architecture's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArchName {
+    /// 64-bit x86, also spelt x86_64.
+    #[value(alias = "x86_64")]
+    Amd64,
+    /// 64-bit ARM, also spelt aarch64.
+    #[value(alias = "aarch64")]
+    Arm64,
+}
+
+/// Where identifiers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IdSource {
+    /// From image and options: the same bytes every time.
+    Derived,
+    /// From chance: for disks that will be attached to one machine.
+    Random,
+}
+
+/// How clusters are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Small, slow to write, and every reader knows it.
+    Deflate,
+    /// Small and fast; QEMU reads it from 5.1 on.
+    Zstd,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// Bars on a terminal, plain lines elsewhere.
+    Auto,
+    /// One line for each step.
+    Plain,
+    /// One JSON object a line for each event, warnings and errors among them.
+    Json,
+    /// Warnings and errors only.
+    None,
+}
+
+impl From<Compression> for Qcow2Compression {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::None,
+            Compression::Deflate => Self::Deflate,
+            Compression::Zstd => Self::Zstd,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn tls_verify_is_true_unless_told() {
+        let parse = |option: &str| {
+            let words = ["bootc-image", "build", "x", option];
+            let args = Args::try_parse_from(words.into_iter().filter(|word| !word.is_empty()));
+            args.map(|args| match args.command {
+                Command::Build(build) => build.tls_verify,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert!(parse("").unwrap());
+        assert!(parse("--tls-verify").unwrap());
+        assert!(parse("--tls-verify=true").unwrap());
+        assert!(!parse("--tls-verify=false").unwrap());
+        assert!(parse("--tls-verify=maybe").is_err());
+        let swallowed =
+            Args::try_parse_from(["bootc-image", "build", "--tls-verify", "x"]).unwrap();
+        assert!(matches!(swallowed.command, Command::Build(build) if build.image == "x"));
+    }
+
+    #[test]
+    fn what_does_not_work_yet_is_no_option() {
+        for option in
+            ["--bios=on", "--sector-size=4096", "--config=x", "--platform=aws", "--type=ami"]
+        {
+            assert!(
+                Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
+                "{option}"
+            );
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The command line as meant: options as typed, and what is around, become a [`Request`].
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::args::{ArchName, BuildArgs, DiskType, IdSource, RootFs};
+use super::surroundings::{Surroundings, random_bytes};
+use crate::pipeline::request::Ids;
+use crate::pipeline::{BootLoader, DiskFormat, Request};
+use crate::plan::PlanError;
+use crate::registry::{ParseReferenceError, Reference, TargetRef};
+use crate::spec::Arch;
+
+/// The most that is read of a file with SSH keys.
+const KEYS_LIMIT_BYTES: u64 = 1 << 20;
+
+/// Why the command line asks for nothing that can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// IMAGE names no image.
+    #[error(transparent)]
+    Image(ParseReferenceError),
+    /// `--target-imgref` names no image.
+    #[error("reading `--target-imgref`")]
+    Target(#[source] ParseReferenceError),
+    /// `--size` is no size.
+    #[error("reading `--size`")]
+    Size(#[source] PlanError),
+    /// A root file system that is not written yet.
+    #[error("not supported yet: `--rootfs {0}`")]
+    RootFsNotYet(&'static str),
+    /// The host is none that disks are made for, and no other was named.
+    #[error("no disks are made for this host's architecture, {0}")]
+    HostArch(&'static str),
+    /// A kernel argument that no boot entry can hold.
+    #[error("`{option} {}`: the argument {problem}", .value.escape_debug())]
+    Karg {
+        /// The option.
+        option: &'static str,
+        /// The argument as typed.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A name that cannot be a folder's.
+    #[error("`--stateroot {}`: the name {problem}", .name.escape_debug())]
+    Stateroot {
+        /// The name as typed.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// `SOURCE_DATE_EPOCH` is no time.
+    #[error("the environment variable SOURCE_DATE_EPOCH is `{}`", .0.display())]
+    SourceDateEpoch(OsString),
+    /// The file with SSH keys cannot be read.
+    #[error("reading `{}`", .path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file with SSH keys holds something else.
+    #[error("`{}` holds more than {KEYS_LIMIT_BYTES} bytes: it is no list of SSH keys", .0.display())]
+    KeysTooLarge(PathBuf),
+    /// The system has no random bytes.
+    #[error("getting random bytes for `--ids random`")]
+    Random(#[source] io::Error),
+}
+
+impl RequestError {
+    /// Whether other words on the command line would have helped, and not another machine.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Keys { .. } | Self::Random(_))
+    }
+}
+
+/// What is wanted.
+pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, RequestError> {
+    if let Some(name) = unsupported(args.rootfs) {
+        return Err(RequestError::RootFsNotYet(name));
+    }
+    let check_kargs = |option, kargs: &[String]| {
+        kargs.iter().try_for_each(|karg| check_karg(option, karg)).map(|()| kargs.to_vec())
+    };
+    Ok(Request {
+        source: Reference::parse(&args.image).map_err(RequestError::Image)?,
+        source_text: args.image.clone(),
+        arch: arch(args.arch, around)?,
+        target: (args.target_imgref.as_deref())
+            .map(TargetRef::parse)
+            .transpose()
+            .map_err(RequestError::Target)?,
+        formats: formats(&args.types),
+        output: args.output.clone(),
+        size: args.size.parse().map_err(RequestError::Size)?,
+        explicit_rootfs: args.rootfs.is_some(),
+        kargs: check_kargs("--karg", &args.kargs)?,
+        karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
+        stateroot: args.stateroot.as_deref().map(stateroot).transpose()?,
+        qcow2_compression: args.qcow2_compression.into(),
+        boot_loader: BootLoader::FromImage,
+        source_date_epoch: (around.source_date_epoch.as_deref())
+            .map(source_date_epoch)
+            .transpose()?,
+        threads: args.threads.map_or(around.processors.max(1), usize::from),
+        authfile: args.authfile.clone(),
+        tls_verify: args.tls_verify,
+        environment: around.registry.clone(),
+        root_ssh_authorized_keys: (args.root_ssh_authorized_keys.as_deref())
+            .map(read_keys)
+            .transpose()?,
+        ids: match args.ids {
+            IdSource::Derived => Ids::Derived,
+            IdSource::Random => Ids::Random(random_bytes().map_err(RequestError::Random)?),
+        },
+    })
+}
+
+fn unsupported(rootfs: Option<RootFs>) -> Option<&'static str> {
+    match rootfs? {
+        RootFs::Ext4 => None,
+        RootFs::Xfs => Some("xfs"),
+        RootFs::Btrfs => Some("btrfs"),
+    }
+}
+
+fn arch(name: Option<ArchName>, around: &Surroundings) -> Result<Arch, RequestError> {
+    match name {
+        Some(ArchName::Amd64) => Ok(Arch::X86_64),
+        Some(ArchName::Arm64) => Ok(Arch::Aarch64),
+        None => around.host_arch.ok_or(RequestError::HostArch(std::env::consts::ARCH)),
+    }
+}
+
+/// The formats in the order asked for, each once.
+fn formats(types: &[DiskType]) -> Vec<DiskFormat> {
+    let mut formats = Vec::new();
+    for kind in types {
+        let format = match kind {
+            DiskType::Qcow2 => DiskFormat::Qcow2,
+            DiskType::Raw => DiskFormat::Raw,
+        };
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    formats
+}
+
+/// Kernel arguments end up on one line of a text file.
+fn check_karg(option: &'static str, karg: &str) -> Result<(), RequestError> {
+    let problem = match karg {
+        _ if karg.trim().is_empty() => "is empty",
+        _ if karg.contains(['\n', '\r']) => "contains a line break",
+        _ if karg.contains('\0') => "contains a NUL",
+        _ => return Ok(()),
+    };
+    Err(RequestError::Karg { option, value: karg.to_owned(), problem })
+}
+
+/// A stateroot is a folder in `/ostree/deploy`, and a part of a kernel argument.
+fn stateroot(name: &str) -> Result<String, RequestError> {
+    let problem = match name {
+        "" => "is empty",
+        "." | ".." => "is none",
+        _ if name.contains('/') => "contains a slash",
+        _ if name.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+            "contains a space or a control character"
+        }
+        _ if name.len() > 255 => "is longer than a file's name may be",
+        _ => return Ok(name.to_owned()),
+    };
+    Err(RequestError::Stateroot { name: name.to_owned(), problem })
+}
+
+fn source_date_epoch(value: &OsStr) -> Result<i64, RequestError> {
+    let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    (digits.and_then(|text| text.parse().ok()))
+        .ok_or_else(|| RequestError::SourceDateEpoch(value.to_owned()))
+}
+
+fn read_keys(path: &Path) -> Result<Vec<u8>, RequestError> {
+    let in_file = |source| RequestError::Keys { path: path.to_owned(), source };
+    let mut keys = Vec::new();
+    let file = File::open(path).map_err(in_file)?;
+    let read = file.take(KEYS_LIMIT_BYTES + 1).read_to_end(&mut keys).map_err(in_file)?;
+    match u64::try_from(read) {
+        Ok(read) if read <= KEYS_LIMIT_BYTES => Ok(keys),
+        _ => Err(RequestError::KeysTooLarge(path.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

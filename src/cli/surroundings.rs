@@ -1,0 +1,63 @@
+//! What the process finds around it. The only place that reads the environment, and chance.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::registry::Environment;
+use crate::spec::Arch;
+
+/// Environment variables, and what the host is like.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Where registry credentials may be.
+    pub registry: Environment,
+    /// `SOURCE_DATE_EPOCH`, unread.
+    pub source_date_epoch: Option<OsString>,
+    /// Whether `NO_COLOR` asks for text without colours.
+    pub no_color: bool,
+    /// Whether `TERM` names a terminal that can move its cursor.
+    pub terminal_moves: bool,
+    /// The host's architecture, if disks are made for it.
+    pub host_arch: Option<Arch>,
+    /// How many threads the host runs at once.
+    pub processors: usize,
+}
+
+impl Surroundings {
+    /// Looks around.
+    pub fn read() -> Self {
+        let path = |name| set(name).map(PathBuf::from);
+        Self {
+            registry: Environment {
+                home: path("HOME"),
+                xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+                xdg_config_home: path("XDG_CONFIG_HOME"),
+                registry_auth_file: path("REGISTRY_AUTH_FILE"),
+                docker_config: path("DOCKER_CONFIG"),
+            },
+            source_date_epoch: variable("SOURCE_DATE_EPOCH"),
+            no_color: set("NO_COLOR").is_some(),
+            terminal_moves: set("TERM").is_some_and(|term| term != "dumb"),
+            host_arch: Arch::parse(std::env::consts::ARCH),
+            processors: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        }
+    }
+}
+
+/// Bytes that nobody can guess.
+pub fn random_bytes() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
+}
+
+/// A variable that is not empty: an empty one counts as unset, as the XDG rules have it.
+fn set(name: &str) -> Option<OsString> {
+    variable(name).filter(|value| !value.is_empty())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
