@@ -1,0 +1,161 @@
+//! What to do about an error, where something can be done.
+//!
+//! Rooms say what is wrong; which words on the command line help is known here. An error's chain is
+//! walked from the outside in, and the first that has a hint gives it.
+
+use std::error::Error;
+use std::io;
+use std::iter;
+
+use super::request::RequestError;
+use crate::boot::BootError;
+use crate::output::OutputError;
+use crate::pipeline::{self, LayerError};
+use crate::plan::PlanError;
+use crate::registry::{self, ParseReferenceError};
+
+const NO_SPACE: &str = "free some space, or choose another folder with `--output`";
+const NOT_BOOTABLE: &str =
+    "only bootable images can become disks; was a base container image meant?";
+
+/// The hint for an error or one of its causes.
+pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    iter::successors(Some(error), |&error| error.source()).find_map(of_one)
+}
+
+/// The hint for one link of the chain. An error shown as its cause (`transparent`) is not in the
+/// chain with that cause, but in its place: those are unwrapped.
+fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<pipeline::Error>() {
+        return match error {
+            pipeline::Error::Registry(error) => of_registry(error),
+            pipeline::Error::Boot(error) => of_boot(error),
+            pipeline::Error::Plan(error) => of_plan(error),
+            pipeline::Error::Output(error) => of_output(error),
+            _ => None,
+        };
+    }
+    if let Some(LayerError::Blob(error)) = error.downcast_ref() {
+        return of_registry(error);
+    }
+    if let Some(RequestError::Image(error)) = error.downcast_ref() {
+        return of_reference(error);
+    }
+    None.or_else(|| error.downcast_ref().and_then(of_registry))
+        .or_else(|| error.downcast_ref().and_then(of_reference))
+        .or_else(|| error.downcast_ref().and_then(of_boot))
+        .or_else(|| error.downcast_ref().and_then(of_plan))
+        .or_else(|| error.downcast_ref().and_then(of_output))
+        .or_else(|| error.downcast_ref().and_then(of_request))
+        .or_else(|| error.downcast_ref().and_then(of_io))
+}
+
+fn of_request(error: &RequestError) -> Option<String> {
+    match error {
+        RequestError::RootFsNotYet(_) => {
+            Some("leave `--rootfs` out, or use `--rootfs ext4`".into())
+        }
+        RequestError::HostArch(_) => {
+            Some("choose one with `--arch amd64` or `--arch arm64`".into())
+        }
+        RequestError::SourceDateEpoch(_) => {
+            Some("set it to whole seconds since 1970, such as `1700000000`, or unset it".into())
+        }
+        _ => None,
+    }
+}
+
+fn of_reference(error: &ParseReferenceError) -> Option<String> {
+    match error {
+        ParseReferenceError::LocalStorage(name) => Some(format!(
+            "for an image that podman built, run `skopeo copy containers-storage:{name} oci:DIR` \
+             and build from `oci:DIR`; for a registry on this machine, give its port \
+             (`localhost:5000/…`)"
+        )),
+        ParseReferenceError::Transport(word) => Some(format!(
+            "copy the image with `skopeo copy {word}:… oci:DIR` and build from `oci:DIR`"
+        )),
+        _ => None,
+    }
+}
+
+fn of_registry(error: &registry::Error) -> Option<String> {
+    use registry::Error as E;
+    match error {
+        E::Reference(error) => of_reference(error),
+        E::Denied { name, credentials: None, .. } => {
+            let host = name.split('/').next().unwrap_or(name);
+            Some(format!("log in with `podman login {host}`, or name a file with `--authfile`"))
+        }
+        E::Denied { .. } => Some(
+            "check that this account may read the image, log in again with `podman login`, or name \
+             another file with `--authfile`"
+                .into(),
+        ),
+        E::NotFound { .. } => Some("check the image's name and tag".into()),
+        E::Connection { tls: true, tls_verify: true, .. } => Some(
+            "if this registry speaks plain HTTP, or has a certificate of its own, and you trust the \
+             network, use `--tls-verify=false`"
+                .into(),
+        ),
+        E::NoSuchArchitecture { available, .. } if !available.is_empty() => {
+            Some("choose another architecture with `--arch`".into())
+        }
+        E::Architecture { found, .. } if crate::spec::Arch::parse(found).is_some() => {
+            Some(format!("build a disk for that architecture with `--arch {found}`"))
+        }
+        E::NotBootable => Some(NOT_BOOTABLE.to_owned()),
+        E::NotALayout { .. } => Some(
+            "`oci:` wants a folder with an OCI layout, `oci-archive:` a tar of one; in both the path \
+             ends at the first colon"
+                .into(),
+        ),
+        E::CompressedArchive { .. } | E::NoSuchTag { .. } | E::SeveralImages { .. } => None,
+        E::Blob { source, .. } => of_io(source),
+        _ => None,
+    }
+}
+
+fn of_boot(error: &BootError) -> Option<String> {
+    match error {
+        BootError::NoKernel | BootError::NoPrepareRoot => Some(NOT_BOOTABLE.to_owned()),
+        _ => None,
+    }
+}
+
+fn of_plan(error: &PlanError) -> Option<String> {
+    match error {
+        PlanError::TooSmall { needed_mib, .. } => {
+            Some(format!("use `--size {needed_mib}M` or more, or `--size auto`"))
+        }
+        _ => None,
+    }
+}
+
+fn of_output(error: &OutputError) -> Option<String> {
+    use io::ErrorKind as Kind;
+    match error {
+        OutputError::DiskFull { .. } => Some(NO_SPACE.to_owned()),
+        OutputError::Io { source, .. } => match source.kind() {
+            Kind::PermissionDenied | Kind::ReadOnlyFilesystem | Kind::NotADirectory => {
+                Some("choose a folder that you can write to with `--output`".into())
+            }
+            _ => None,
+        },
+        OutputError::Name { .. } => None,
+    }
+}
+
+fn of_io(error: &io::Error) -> Option<String> {
+    use io::ErrorKind as Kind;
+    if let Some(inner) = error.get_ref() {
+        return hint(inner);
+    }
+    match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded => Some(NO_SPACE.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::digest::Sha256Digest;
+use crate::registry::Reference;
+use crate::units::{ByteLen, MIB};
+
+fn check(error: &(dyn Error + 'static), expected: &str) {
+    let hint = hint(error);
+    assert!(hint.as_ref().is_some_and(|hint| hint.contains(expected)), "{error:?}: {hint:?}");
+}
+
+fn denied(credentials: Option<PathBuf>) -> registry::Error {
+    registry::Error::Denied { name: "r.example/org/os".to_owned(), status: 401, credentials }
+}
+
+fn refused(tls: bool, tls_verify: bool) -> registry::Error {
+    let reason = "wrong version number".to_owned();
+    registry::Error::Connection { host: "r.example".to_owned(), reason, tls, tls_verify }
+}
+
+#[test]
+fn registries_that_refuse() {
+    check(&denied(None), "`podman login r.example`");
+    check(&denied(None), "`--authfile`");
+    check(&denied(Some(PathBuf::from("/auth.json"))), "may read the image");
+    check(&refused(true, true), "`--tls-verify=false`");
+    assert_eq!(hint(&refused(false, true)), None);
+    assert_eq!(hint(&refused(true, false)), None);
+    let (name, what) = ("r.example/os".to_owned(), "7".to_owned());
+    check(&registry::Error::NotFound { name, what }, "name and tag");
+}
+
+#[test]
+fn images_that_are_none_of_ours() {
+    let (wanted, found) = ("amd64".to_owned(), "arm64".to_owned());
+    check(&registry::Error::Architecture { wanted, found }, "`--arch arm64`");
+    let (wanted, found) = ("amd64".to_owned(), "s390x".to_owned());
+    assert_eq!(hint(&registry::Error::Architecture { wanted, found }), None);
+    check(&registry::Error::NotBootable, "base container image");
+    check(&BootError::NoKernel, "base container image");
+    check(&BootError::NoPrepareRoot, "base container image");
+}
+
+#[test]
+fn names_that_podman_knows_and_we_do_not() {
+    let error = Reference::parse("localhost/my-os:1").unwrap_err();
+    check(&error, "skopeo copy containers-storage:localhost/my-os:1 oci:DIR");
+    check(&error, "`localhost:5000/…`");
+    check(&RequestError::Image(error), "skopeo");
+    let error = Reference::parse("docker-archive:x.tar").unwrap_err();
+    check(&registry::Error::Reference(error), "skopeo copy docker-archive:");
+}
+
+#[test]
+fn disks_and_folders_that_are_too_small() {
+    let too_small = || PlanError::TooSmall { asked: ByteLen(MIB), needed_mib: 682 };
+    check(&too_small(), "`--size 682M`");
+    check(&pipeline::Error::Plan(too_small()), "`--size 682M`");
+    let path = PathBuf::from("/x/disk");
+    check(
+        &pipeline::Error::Output(OutputError::DiskFull { path: path.clone() }),
+        "free some space",
+    );
+    let source = io::ErrorKind::PermissionDenied.into();
+    check(&pipeline::Error::Output(OutputError::Io { path: path.clone(), source }), "`--output`");
+    let source = io::ErrorKind::StorageFull.into();
+    check(&pipeline::Error::Canvas { path, source }, "free some space");
+}
+
+#[test]
+fn hints_reach_through_layers_and_readers() {
+    let digest = Sha256Digest::of(b"");
+    let layer = |source| pipeline::Error::Layer { number: 1, count: 2, digest, source };
+    check(&layer(LayerError::Blob(denied(None))), "podman login");
+    let packed = crate::layers::Error::Io(denied(None).into());
+    check(&layer(LayerError::Tar(packed)), "podman login");
+    assert_eq!(hint(&pipeline::Error::NoLayers), None);
+}
