@@ -1,0 +1,50 @@
+//! Events drawn on stderr: as bars, as lines, as JSON, or warnings only.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use super::args::{BuildArgs, ProgressStyle};
+use super::report::Report;
+use super::surroundings::Surroundings;
+use crate::progress::Reporter;
+
+mod bars;
+mod json;
+mod lines;
+
+/// Something that shows events, and how it all ended.
+pub(super) trait Screen: Reporter {
+    /// Takes away what moves: nothing more will happen.
+    fn clear(&self) {}
+
+    /// Shows why there is no disk.
+    fn fail(&self, report: &Report);
+}
+
+/// What was asked for.
+pub(super) fn screen(args: &BuildArgs, around: &Surroundings) -> Arc<dyn Screen> {
+    let colour = has_colour(around);
+    let style = if args.quiet { ProgressStyle::None } else { args.progress };
+    let moves = io::stderr().is_terminal() && around.terminal_moves;
+    let lines = |steps| lines::Lines::new(steps, args.verbose, colour);
+    match style {
+        ProgressStyle::Auto if moves => Arc::new(bars::Bars::new(lines(true))),
+        ProgressStyle::Auto | ProgressStyle::Plain => Arc::new(lines(true)),
+        ProgressStyle::None => Arc::new(lines(false)),
+        ProgressStyle::Json => Arc::new(json::Json::new(args.verbose)),
+    }
+}
+
+/// Shows an error of the commands that have no progress.
+pub(super) fn print_report(report: &Report, around: &Surroundings) {
+    print(&report.to_text(has_colour(around)));
+}
+
+fn has_colour(around: &Surroundings) -> bool {
+    io::stderr().is_terminal() && !around.no_color && around.terminal_moves
+}
+
+/// Writes to stderr in one go; when that is closed there is nobody to tell.
+fn print(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
