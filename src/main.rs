@@ -1,3 +1,7 @@
 //! The `bootc-image` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bootc_image::cli::run(std::env::args_os())
+}

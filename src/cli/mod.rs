@@ -1,1 +1,135 @@
-//! The command line.
+//! The command line: the only room that prints, and the only one that looks at what is around.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `args` | options as typed |
+//! | `surroundings` | environment, host and chance |
+//! | `request` | options as meant |
+//! | `progress` | events drawn as bars, lines or JSON |
+//! | `report` | an error as text, with its causes |
+//! | `hint` | what to do about it |
+//! | `signals` | Ctrl-C |
+//! | `generate` | completions and manual pages |
+//!
+//! stdout gets the paths of the artifacts, one a line, when everything is complete; everything else
+//! goes to stderr. Exit codes: 0 when everything asked for exists, 1 on failure, 2 when the command
+//! line makes no sense, 128 and the signal's number (130 for Ctrl-C) when stopped.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+
+use self::args::{Args, BuildArgs, Command};
+use self::progress::Screen;
+use self::report::Report;
+use self::surroundings::Surroundings;
+use crate::pipeline;
+use crate::progress::{Cancel, Reporter};
+
+mod args;
+mod generate;
+mod hint;
+mod progress;
+mod report;
+mod request;
+mod signals;
+mod surroundings;
+
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Does what the command line says.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are such "errors" too, with code 0; nobody reads them on a closed pipe.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(USAGE).into();
+        }
+    };
+    let around = Surroundings::read();
+    let result = match args.command {
+        Command::Build(args) => return build(&args, &around),
+        Command::Completions { shell } => print(&generate::completions(shell)),
+        Command::Man { directory } => generate::man(&directory),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::print_report(&Report::of(&error), &around);
+            FAILURE.into()
+        }
+    }
+}
+
+fn build(args: &BuildArgs, around: &Surroundings) -> ExitCode {
+    let screen = progress::screen(args, around);
+    let request = match request::request(args, around) {
+        Ok(request) => request,
+        Err(error) => {
+            screen.fail(&Report::of(&error));
+            return if error.is_usage() { USAGE } else { FAILURE }.into();
+        }
+    };
+    let cancel = Cancel::default();
+    let reporter: Arc<dyn Reporter> = screen.clone();
+    let stopped_by = signals::watch(&cancel, &reporter);
+    let result = pipeline::build(&request, &reporter, &cancel);
+    screen.clear();
+    match result {
+        Ok(outcome) => print_paths(&outcome.artifacts, &*screen),
+        Err(_) if let Some(code) = stopped_by.exit_code() => {
+            screen.fail(&Report::interrupted());
+            code.into()
+        }
+        Err(error) => {
+            screen.fail(&Report::of(&error));
+            FAILURE.into()
+        }
+    }
+}
+
+fn print_paths(paths: &[PathBuf], screen: &dyn Screen) -> ExitCode {
+    let mut text = Vec::new();
+    for path in paths {
+        text.extend_from_slice(path.as_os_str().as_encoded_bytes());
+        text.push(b'\n');
+    }
+    match print(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.fail(&Report::of(&error));
+            FAILURE.into()
+        }
+    }
+}
+
+/// What a command other than `build` can fail at.
+#[derive(Debug, thiserror::Error)]
+enum OutputError {
+    /// stdout takes nothing.
+    #[error("writing to stdout")]
+    Stdout(#[source] io::Error),
+    /// A folder or a file in it.
+    #[error("writing `{}`", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Writes to stdout. A reader that went away had enough: no error.
+fn print(bytes: &[u8]) -> Result<(), OutputError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError::Stdout(error)),
+        _ => Ok(()),
+    }
+}
