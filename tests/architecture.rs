@@ -104,10 +104,8 @@ fn every_module_of_the_library_has_a_place() {
     let text = std::fs::read_to_string(root.join("lib.rs")).unwrap();
     let known: BTreeSet<&str> =
         GROUND_FLOOR.iter().chain(ROOMS).chain(&["cli", "pipeline"]).copied().collect();
-    let declared: BTreeSet<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .collect();
+    let declared: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     assert_eq!(declared, known);
 }
 
