@@ -7,7 +7,8 @@ use crate::boot::grub::bridge;
 use crate::boot::grub::config::Reader;
 use crate::boot::grub::esp::{self, EspContent};
 use crate::boot::{self, bls, kernel::Kernel};
-use crate::config::{install::Install, kargs_d};
+use crate::config::install::{Install, Notice};
+use crate::config::kargs_d;
 use crate::digest::Sha256Digest;
 use crate::files::{Deployed, FileKind, Files};
 use crate::ostree::{self, BootFile, Deployment, ExtraFile, ImageFiles, Sysroot};
@@ -126,7 +127,9 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
     }
     let kernel = boot::kernel::find(files)?;
     let install = Install::load(files, request.arch)?;
-    for notice in install.notices() {
+    let is_asked_for =
+        |notice: &Notice| matches!(notice, Notice::RootFs(_)) && request.explicit_rootfs;
+    for notice in install.notices().into_iter().filter(|notice| !is_asked_for(notice)) {
         context.reporter.report(Event::Warning { message: notice.to_string() });
     }
     let root_uuid = format!("UUID={}", inputs.ids.root_fs);

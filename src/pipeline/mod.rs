@@ -21,7 +21,7 @@ use crate::plan::ids::Ids;
 use crate::plan::manifest::Plan;
 use crate::plan::size::SizeRequest;
 use crate::progress::{Cancel, Event, Reporter};
-use crate::registry::{self, Source, TargetRef};
+use crate::registry::{self, Reference, Source, TargetRef};
 use crate::spec::Image;
 use crate::units::SectorSize;
 use crate::volume::Timestamp;
@@ -79,7 +79,7 @@ fn target(request: &Request, reporter: &dyn Reporter) -> Result<TargetRef, Error
     if let Some(target) = &request.target {
         return Ok(target.clone());
     }
-    let target = TargetRef::parse(&request.source_text).map_err(registry::Error::from)?;
+    let target = default_target(&request.source, &request.source_text)?;
     if !target.is_registry() {
         let message = format!(
             "the installed system cannot update from `{}`; name a registry with `--target-imgref`",
@@ -88,6 +88,16 @@ fn target(request: &Request, reporter: &dyn Reporter) -> Result<TargetRef, Error
         reporter.report(Event::Warning { message });
     }
     Ok(target)
+}
+
+/// The source as typed, but without a digest: that would pin the machine to this image for ever
+/// (ostree-contract 4.6).
+fn default_target(source: &Reference, text: &str) -> Result<TargetRef, Error> {
+    let name = match source {
+        Reference::Registry(_) => text.split('@').next().unwrap_or_default(),
+        Reference::OciDir(_) | Reference::OciArchive(_) => text,
+    };
+    Ok(TargetRef::parse(name).map_err(registry::Error::from)?)
 }
 
 /// `SOURCE_DATE_EPOCH`, else when the image was created, but not before 1970, else 1970.
@@ -154,5 +164,23 @@ impl Reporter for Recorder<'_> {
             warnings.push(message.clone());
         }
         self.inner.report(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_does_not_pin_the_installed_system() {
+        let digest = Sha256Digest::of(b"").to_oci();
+        for (source, origin) in [
+            (format!("host.example/os:1@{digest}"), "ostree-unverified-registry:host.example/os:1"),
+            (format!("host.example/os@{digest}"), "ostree-unverified-registry:host.example/os"),
+            ("oci:/a@b:tag".to_owned(), "ostree-unverified-image:oci:/a@b:tag"),
+        ] {
+            let reference = Reference::parse(&source).unwrap();
+            assert_eq!(default_target(&reference, &source).unwrap().origin(), origin);
+        }
     }
 }
