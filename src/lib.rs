@@ -30,7 +30,7 @@
 //! | [`boot`] | kernel, BLS entry, GRUB: which files go where; writes nothing |
 //! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`] |
 //! | [`partition`] | GPT |
-//! | [`format`] | disk formats: raw, qcow2 |
+//! | [`mod@format`] | disk formats: raw, qcow2 |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
