@@ -15,6 +15,7 @@ use crate::plan::PlanError;
 use crate::registry::{self, ParseReferenceError};
 
 const NO_SPACE: &str = "free some space, or choose another folder with `--output`";
+const DAMAGED: &str = "the copy of the image is damaged: copy the image again";
 const NOT_BOOTABLE: &str =
     "only bootable images can become disks; was a base container image meant?";
 
@@ -111,6 +112,9 @@ fn of_registry(error: &registry::Error) -> Option<String> {
                 .into(),
         ),
         E::CompressedArchive { .. } | E::NoSuchTag { .. } | E::SeveralImages { .. } => None,
+        E::BlobDigest { .. } | E::BlobSize { .. } | E::MissingBlob { .. } => {
+            Some(DAMAGED.to_owned())
+        }
         E::Blob { source, .. } => of_io(source),
         _ => None,
     }
@@ -119,6 +123,9 @@ fn of_registry(error: &registry::Error) -> Option<String> {
 fn of_boot(error: &BootError) -> Option<String> {
     match error {
         BootError::NoKernel | BootError::NoPrepareRoot => Some(NOT_BOOTABLE.to_owned()),
+        BootError::SeveralKernels(_) => {
+            Some("remove all kernels but one when the image is built".into())
+        }
         _ => None,
     }
 }

@@ -40,6 +40,7 @@ fn images_that_are_none_of_ours() {
     check(&registry::Error::NotBootable, "base container image");
     check(&BootError::NoKernel, "base container image");
     check(&BootError::NoPrepareRoot, "base container image");
+    check(&BootError::SeveralKernels(vec![]), "all kernels but one");
 }
 
 #[test]
@@ -75,5 +76,8 @@ fn hints_reach_through_layers_and_readers() {
     check(&layer(LayerError::Blob(denied(None))), "podman login");
     let packed = crate::layers::Error::Io(denied(None).into());
     check(&layer(LayerError::Tar(packed)), "podman login");
+    let wrong = registry::Error::BlobDigest { expected: digest, seen: Sha256Digest::of(b"x") };
+    let packed = crate::layers::Error::Io(wrong.into());
+    check(&layer(LayerError::Tar(packed)), "copy the image again");
     assert_eq!(hint(&pipeline::Error::NoLayers), None);
 }
