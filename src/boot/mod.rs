@@ -76,6 +76,14 @@ pub enum BootError {
         /// What is wrong with it.
         problem: String,
     },
+    /// `prepare-root.conf` has a value of `composefs.enabled` that nobody knows.
+    #[error("`{path}`: composefs.enabled has the unknown value {value:?}")]
+    ComposefsValue {
+        /// The file.
+        path: String,
+        /// The value.
+        value: String,
+    },
     /// There is no os-release.
     #[error("the image has neither `usr/lib/os-release` nor `etc/os-release`")]
     NoOsRelease,

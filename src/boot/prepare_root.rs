@@ -86,7 +86,9 @@ impl PrepareRoot {
             Some("yes" | "true" | "1" | "maybe") => Ok(Composefs::On),
             Some("verity") => Ok(Composefs::Verity),
             Some("signed") => Ok(Composefs::Signed),
-            Some(_) => Err(self.unsupported("this value of composefs.enabled")),
+            Some(value) => {
+                Err(BootError::ComposefsValue { path: self.path.clone(), value: value.to_owned() })
+            }
         }
     }
 
