@@ -105,7 +105,10 @@ fn encode_qcow2(
     match encoded {
         Ok(summary) => Ok((pending, summary)),
         Err(format::FormatError::Cancelled) => Err(Error::Cancelled),
-        Err(source) => Err(Error::Format { path: pending.target().to_owned(), source }),
+        Err(source) => {
+            let path = pending.target().to_owned();
+            Err(Error::Format { path: path.clone(), source }.or_disk_full(&path))
+        }
     }
 }
 

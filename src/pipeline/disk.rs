@@ -40,7 +40,12 @@ pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
         request.output.join(request.formats[0].path()).with_file_name("disk.raw")
     };
     let file = Pending::create(&path)?;
-    let in_error = |source| Error::Canvas { path: path.clone(), source };
+    fill(file, inputs, context).map_err(|error| error.or_disk_full(&path))
+}
+
+fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
+    let request = inputs.request;
+    let in_error = |source| Error::Canvas { path: file.target().to_owned(), source };
     let mut canvas = FileCanvas::new(Arc::clone(file.file()));
 
     let root_start = layout::root_start(request.arch);

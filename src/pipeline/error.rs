@@ -1,6 +1,8 @@
 //! Why there is no disk.
 
-use std::path::PathBuf;
+use std::error::Error as _;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::digest::Sha256Digest;
 use crate::{boot, config, format, fs, layers, ostree, output, partition, plan, registry};
@@ -76,11 +78,26 @@ pub enum Error {
         /// The temporary file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl Error {
+    /// A full disk said in its own words, wherever it was met while writing `path`.
+    pub(super) fn or_disk_full(self, path: &Path) -> Self {
+        let causes = std::iter::successors(self.source(), |&cause| cause.source());
+        let mut kinds = causes.filter_map(|cause| cause.downcast_ref()).map(io::Error::kind);
+        if kinds
+            .any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        {
+            let path = path.to_owned();
+            return Self::Output(output::OutputError::DiskFull { path });
+        }
+        self
+    }
 }
 
 /// What is wrong with a layer.
@@ -105,7 +122,7 @@ pub enum LayerError {
     },
     /// A thread could not be started.
     #[error("starting a thread")]
-    Io(#[source] std::io::Error),
+    Io(#[source] io::Error),
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -115,7 +132,7 @@ impl LayerError {
     /// Names the entry, where the error does not do so itself.
     pub(super) fn at(self, path: String) -> Self {
         match self {
-            Self::Content(ostree::Error::Volume { .. }) => {
+            Self::Content(ostree::Error::Volume { path: ref named, .. }) if *named != path => {
                 Self::Entry { path, source: Box::new(self) }
             }
             _ => self,
