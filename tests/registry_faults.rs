@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails aloud")]
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,119 +10,20 @@ use bootc_image::digest::Sha256Digest;
 use bootc_image::progress::Cancel;
 use bootc_image::registry::{Error, Options, Patience, Reference, Source};
 use bootc_image::spec::Arch;
+use bootc_image_fixtures::registry::{Reply, Request, Server};
 
-/// A request as it came.
-struct Request {
-    /// With the query.
-    path: String,
-    /// Names in lower case.
-    headers: BTreeMap<String, String>,
-    /// How often this path was asked for before.
-    earlier: usize,
-}
-
-/// What to answer.
-#[derive(Clone, Default)]
-struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// Close after so many bytes of the body.
-    cut: Option<usize>,
-    /// Say nothing more after so many bytes of the body.
-    stall: Option<usize>,
-    /// Do not say how long the body is.
-    unknown_length: bool,
-}
-
-impl Reply {
-    fn ok(body: &[u8]) -> Self {
-        Self { status: 200, body: body.to_vec(), ..Self::default() }
-    }
-
-    fn status(status: u16) -> Self {
-        Self { status, ..Self::default() }
-    }
-
-    fn header(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
-        self
-    }
-}
-
-type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
-
-struct Server {
-    host: String,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let handler: Arc<Handler> = Arc::new(handler);
-        let seen = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
-                std::thread::spawn(move || answer(stream.unwrap(), handler.as_ref(), &seen));
-            }
-        });
-        Self { host, log }
-    }
-
-    fn count(&self, path: &str) -> usize {
-        self.log.lock().unwrap().iter().filter(|seen| *seen == path).count()
-    }
-
-    fn open(&self, change: impl FnOnce(&mut Options)) -> Result<Source, Error> {
-        let mut options = Options::new(Arch::X86_64);
-        options.tls_verify = false;
-        options.patience = Patience {
-            tries: 4,
-            first_pause: Duration::from_millis(5),
-            longest_pause: Duration::from_millis(1500),
-            stall: Duration::from_millis(400),
-        };
-        change(&mut options);
-        Source::open(&Reference::parse(&format!("{}/ns/os:tag", self.host))?, &options)
-    }
-}
-
-/// Nothing is said to whoever comes with TLS: the connection is closed.
-fn answer(mut stream: TcpStream, handler: &Handler, seen: &Mutex<Vec<String>>) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let first = lines.next()?.ok()?;
-    let path = first.split(' ').nth(1)?.to_owned();
-    let mut headers = BTreeMap::new();
-    for line in lines {
-        match line.ok()?.split_once(": ") {
-            Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.to_owned()),
-            None => break,
-        };
-    }
-    let earlier = {
-        let mut seen = seen.lock().unwrap();
-        seen.push(path.clone());
-        seen.iter().filter(|other| **other == path).count() - 1
+/// The server's image, with little patience.
+fn open(server: &Server, change: impl FnOnce(&mut Options)) -> Result<Source, Error> {
+    let mut options = Options::new(Arch::X86_64);
+    options.tls_verify = false;
+    options.patience = Patience {
+        tries: 4,
+        first_pause: Duration::from_millis(5),
+        longest_pause: Duration::from_millis(1500),
+        stall: Duration::from_millis(400),
     };
-    let reply = handler(&Request { path, headers, earlier });
-    let mut head = format!("HTTP/1.1 {} x\r\nConnection: close\r\n", reply.status);
-    if !reply.unknown_length {
-        head += &format!("Content-Length: {}\r\n", reply.body.len());
-    }
-    for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    let end = reply.cut.or(reply.stall).unwrap_or(reply.body.len());
-    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
-    stream.write_all(&reply.body[..end]).ok()?;
-    if reply.stall.is_some() {
-        std::thread::sleep(Duration::from_secs(20));
-    }
-    Some(())
+    change(&mut options);
+    Source::open(&Reference::parse(&format!("{}/ns/os:tag", server.host))?, &options)
 }
 
 /// An image of one layer.
@@ -169,20 +68,9 @@ impl Image {
                 Reply::ok(&self.manifest).header("Content-Type", OCI_MANIFEST)
             }
             path if path == config => Reply::ok(&self.config),
-            path if path == self.layer_path() => self.serve_range(request),
+            path if path == self.layer_path() => Reply::range(request, &self.layer),
             _ => Reply::status(404),
         }
-    }
-
-    fn serve_range(&self, request: &Request) -> Reply {
-        let range = request.headers.get("range").and_then(|r| r.strip_prefix("bytes="));
-        let Some(from) = range.map(|range| range.trim_end_matches('-').parse::<usize>().unwrap())
-        else {
-            return Reply::ok(&self.layer);
-        };
-        let len = self.layer.len();
-        Reply { status: 206, ..Reply::ok(&self.layer[from..]) }
-            .header("Content-Range", format!("bytes {from}-{}/{len}", len - 1))
     }
 }
 
@@ -208,7 +96,7 @@ fn read_layer(source: &Source) -> Result<Vec<u8>, Error> {
 fn an_honest_registry_is_read() {
     let image = Image::new();
     let server = faulty(&image, |_| None);
-    let source = server.open(|_| {}).unwrap();
+    let source = open(&server, |_| {}).unwrap();
     assert_eq!(source.image().manifest_digest, Sha256Digest::of(&image.manifest));
     assert_eq!(read_layer(&source).unwrap(), image.layer);
     let lanes: Vec<_> = (0..4).map(|_| source.layer(0).unwrap()).collect();
@@ -228,8 +116,8 @@ fn an_honest_registry_is_read() {
 #[test]
 fn plain_http_is_refused_unless_allowed() {
     let server = faulty(&Image::new(), |_| None);
-    let error = server.open(|options| options.tls_verify = true).unwrap_err();
-    assert!(matches!(error, Error::Connection { tls_verify: true, .. }), "{error}");
+    let error = open(&server, |options| options.tls_verify = true).unwrap_err();
+    assert!(matches!(error, Error::Connection { tls: true, tls_verify: true, .. }), "{error}");
     assert_eq!(server.count("/v2/"), 0, "nothing is said in the clear");
 }
 
@@ -255,7 +143,7 @@ fn a_token_is_fetched_and_renewed() {
         Some(Reply::status(401).header("WWW-Authenticate", challenge))
     });
     address.lock().unwrap().clone_from(&server.host);
-    let source = server.open(|_| {}).unwrap();
+    let source = open(&server, |_| {}).unwrap();
     assert_eq!(read_layer(&source).unwrap(), image.layer);
 }
 
@@ -266,7 +154,7 @@ fn a_token_over_plain_http_is_refused_when_tls_is_wanted() {
     let server = faulty(&Image::new(), |_| {
         Some(Reply::status(401).header("WWW-Authenticate", r#"Bearer realm="ftp://x.example/""#))
     });
-    assert!(matches!(server.open(|_| {}), Err(Error::BadToken { .. })));
+    assert!(matches!(open(&server, |_| {}), Err(Error::BadToken { .. })));
 }
 
 #[test]
@@ -277,13 +165,13 @@ fn denied_says_which_credentials_were_used() {
             .then_some(Reply::status(403))
             .or(Some(asks))
     });
-    let error = server.open(|_| {}).unwrap_err();
+    let error = open(&server, |_| {}).unwrap_err();
     assert!(matches!(error, Error::Denied { status: 403, credentials: None, .. }), "{error}");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("auth.json");
     let auths = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, server.host);
     std::fs::write(&path, auths).unwrap();
-    let error = server.open(|options| options.authfile = Some(path.clone())).unwrap_err();
+    let error = open(&server, |options| options.authfile = Some(path.clone())).unwrap_err();
     let Error::Denied { credentials, .. } = error else { panic!("{error}") };
     assert_eq!(credentials, Some(path));
 }
@@ -295,13 +183,13 @@ fn a_registry_may_ask_late() {
         let known = request.path == "/v2/" || request.headers.contains_key("authorization");
         (!known).then_some(asks)
     });
-    let error = server.open(|_| {}).unwrap_err();
+    let error = open(&server, |_| {}).unwrap_err();
     assert!(matches!(error, Error::Denied { status: 401, .. }), "{error}");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("auth.json");
     let auths = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, server.host);
     std::fs::write(&path, auths).unwrap();
-    server.open(|options| options.authfile = Some(path)).unwrap();
+    open(&server, |options| options.authfile = Some(path)).unwrap();
 }
 
 #[test]
@@ -309,7 +197,7 @@ fn what_is_not_there_is_named() {
     let server = faulty(&Image::new(), |request| {
         request.path.contains("/manifests/").then(|| Reply::status(404))
     });
-    let error = server.open(|_| {}).unwrap_err();
+    let error = open(&server, |_| {}).unwrap_err();
     assert!(matches!(&error, Error::NotFound { what, .. } if what == "manifests/tag"), "{error}");
 }
 
@@ -324,7 +212,7 @@ fn passing_failures_are_tried_again() {
         0 if request.path.contains("manifests") => Some(Reply::status(503)),
         _ => None,
     });
-    let source = server.open(|_| {}).unwrap();
+    let source = open(&server, |_| {}).unwrap();
     let start = Instant::now();
     assert_eq!(read_layer(&source).unwrap(), image.layer);
     assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After is honoured");
@@ -336,7 +224,7 @@ fn patience_ends() {
     let server = faulty(&Image::new(), |request| {
         request.path.contains("manifests").then(|| Reply::status(502))
     });
-    let error = server.open(|_| {}).unwrap_err();
+    let error = open(&server, |_| {}).unwrap_err();
     assert!(matches!(error, Error::Status { status: 502, .. }), "{error}");
     assert_eq!(server.count("/v2/ns/os/manifests/tag"), 4);
 }
@@ -354,9 +242,9 @@ fn a_cut_download_goes_on_where_it_was() {
         seen.lock().unwrap().push(request.headers.get("range").cloned());
         // More cuts than tries: each brings new bytes, so patience does not end.
         let cut = (request.earlier < 6).then_some(200_000);
-        Some(Reply { cut, ..faults.serve_range(request) })
+        Some(Reply { cut, ..Reply::range(request, &faults.layer) })
     });
-    assert_eq!(read_layer(&server.open(|_| {}).unwrap()).unwrap(), image.layer);
+    assert_eq!(read_layer(&open(&server, |_| {}).unwrap()).unwrap(), image.layer);
     let ranges = ranges.lock().unwrap();
     assert_eq!(ranges.len(), 7);
     assert_eq!((&ranges[0], ranges[1].as_deref()), (&None, Some("bytes=200000-")));
@@ -370,7 +258,7 @@ fn a_server_without_ranges_is_read_from_the_start() {
         (request.path == path)
             .then(|| Reply { cut: (request.earlier == 0).then_some(700_000), ..Reply::ok(&layer) })
     });
-    assert_eq!(read_layer(&server.open(|_| {}).unwrap()).unwrap(), image.layer);
+    assert_eq!(read_layer(&open(&server, |_| {}).unwrap()).unwrap(), image.layer);
 }
 
 #[test]
@@ -381,10 +269,10 @@ fn a_body_of_unknown_length_that_ends_early_goes_on() {
         (request.path == path).then(|| Reply {
             unknown_length: true,
             cut: (request.earlier == 0).then_some(123_456),
-            ..faults.serve_range(request)
+            ..Reply::range(request, &faults.layer)
         })
     });
-    assert_eq!(read_layer(&server.open(|_| {}).unwrap()).unwrap(), image.layer);
+    assert_eq!(read_layer(&open(&server, |_| {}).unwrap()).unwrap(), image.layer);
 }
 
 #[test]
@@ -393,9 +281,9 @@ fn a_stalled_download_goes_on() {
     let (path, faults) = (image.layer_path(), Arc::clone(&image));
     let server = faulty(&image, move |request| {
         (request.path == path && request.earlier == 0)
-            .then(|| Reply { stall: Some(1_000_000), ..faults.serve_range(request) })
+            .then(|| Reply { stall: Some(1_000_000), ..Reply::range(request, &faults.layer) })
     });
-    assert_eq!(read_layer(&server.open(|_| {}).unwrap()).unwrap(), image.layer);
+    assert_eq!(read_layer(&open(&server, |_| {}).unwrap()).unwrap(), image.layer);
 }
 
 #[test]
@@ -407,7 +295,7 @@ fn a_download_without_progress_is_given_up() {
     let server = faulty(&image, move |request| {
         (request.path == path).then(|| Reply { cut: Some(0), ..Reply::ok(&layer) })
     });
-    let error = read_layer(&server.open(|_| {}).unwrap()).unwrap_err();
+    let error = read_layer(&open(&server, |_| {}).unwrap()).unwrap_err();
     assert!(matches!(error, Error::Connection { .. } | Error::Cut { .. }), "{error}");
     assert_eq!(server.count(&asked), 4);
 }
@@ -420,7 +308,7 @@ fn wrong_bytes_and_lengths_are_found() {
         change(&mut layer);
         let server =
             faulty(&image, move |request| (request.path == path).then(|| Reply::ok(&layer)));
-        read_layer(&server.open(|_| {}).unwrap()).unwrap_err()
+        read_layer(&open(&server, |_| {}).unwrap()).unwrap_err()
     };
     assert!(matches!(open(|layer| layer[5] ^= 1), Error::BlobDigest { .. }));
     assert!(matches!(open(|layer| layer.push(0)), Error::BlobSize { .. }));
@@ -446,7 +334,7 @@ fn an_endless_manifest_is_refused() {
     let server = faulty(&Image::new(), |request| {
         request.path.contains("manifests").then(|| Reply::ok(&vec![b' '; 5 << 20]))
     });
-    assert!(matches!(server.open(|_| {}), Err(Error::TooLarge { .. })));
+    assert!(matches!(open(&server, |_| {}), Err(Error::TooLarge { .. })));
 }
 
 #[test]
@@ -468,7 +356,7 @@ fn redirects_lose_the_credentials() {
     let authfile = dir.path().join("auth.json");
     let auths = format!(r#"{{"auths":{{"{}/ns":{{"auth":"dTpw"}}}}}}"#, server.host);
     std::fs::write(&authfile, auths).unwrap();
-    let source = server.open(|options| options.authfile = Some(authfile)).unwrap();
+    let source = open(&server, |options| options.authfile = Some(authfile)).unwrap();
     assert_eq!(read_layer(&source).unwrap(), image.layer);
     assert_eq!(store.count("/signed"), 1);
 }
@@ -481,12 +369,11 @@ fn cancelling_ends_a_wait() {
         (request.path == path).then(|| Reply { stall: Some(10), ..Reply::ok(&layer) })
     });
     let cancel = Cancel::default();
-    let source = server
-        .open(|options| {
-            options.cancel = cancel.clone();
-            options.patience.stall = Duration::from_secs(60);
-        })
-        .unwrap();
+    let source = open(&server, |options| {
+        options.cancel = cancel.clone();
+        options.patience.stall = Duration::from_secs(60);
+    })
+    .unwrap();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
         cancel.cancel();
@@ -500,7 +387,7 @@ fn cancelling_ends_a_wait() {
 fn a_reader_outlives_its_source_and_may_stop_early() {
     let image = Image::new();
     let server = faulty(&image, |_| None);
-    let source = server.open(|_| {}).unwrap();
+    let source = open(&server, |_| {}).unwrap();
     let mut blob = source.layer(0).unwrap();
     let dropped = source.layer(0).unwrap();
     drop(source);
