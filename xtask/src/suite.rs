@@ -30,8 +30,13 @@ const KINDS: &[Kind] = &[
     },
     Kind { name: "documentation", arguments: &["-p", "bootc-image", "--doc"], ignored_too: false },
     Kind {
+        name: "the whole program",
+        arguments: &["-p", "bootc-image-fixtures", "--test", "*"],
+        ignored_too: false,
+    },
+    Kind {
         name: "of the test tools",
-        arguments: &["-p", "bootc-image-fixtures", "-p", "xtask", "--all-targets"],
+        arguments: &["-p", "bootc-image-fixtures", "-p", "xtask", "--lib", "--bins"],
         ignored_too: false,
     },
 ];
