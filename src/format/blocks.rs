@@ -1,46 +1,117 @@
 //! What identifies a disk whatever its format: the digest of its blocks that are not all zeros.
+//!
+//! ```text
+//!  segments ─┬► lane 0: read, hash blocks ─┐
+//!            └► lane 1: read, hash blocks ─┴─► offset 8, digest 32, … in disk order ─► hash
+//! ```
+//!
+//! Segment `n` is of lane `n` modulo their number, and is taken from there: order needs no sorting,
+//! and what comes out does not depend on the number of lanes.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::mpsc::sync_channel;
 
-use super::{FormatError, extents::Extents};
+use super::{FormatError, clamp, extents::Extents};
 use crate::digest::{Sha256, Sha256Digest};
 use crate::progress::Cancel;
 use crate::units::ByteLen;
 
 const BLOCK_BYTES: usize = 64 * 1024;
 const BLOCK: u64 = 64 * 1024;
+/// What a lane does at a time.
+const SEGMENT: u64 = 16 * BLOCK;
+const SEGMENTS_AHEAD: usize = 16;
+/// More lanes would only wait for the disk.
+const MAX_LANES: usize = 16;
 
-/// SHA-256 over every block of 64 KiB of the disk that is not all zeros, in order: its offset in
-/// bytes (64 bits, little-endian), then its bytes. A last block may be short.
+/// SHA-256 over a record of every block of 64 KiB of the disk that is not all zeros, in order: its
+/// offset in bytes (64 bits, little-endian), then the SHA-256 of its bytes. A last block may be
+/// short.
 pub fn blocks_digest(
     file: &File,
     size: ByteLen,
+    threads: usize,
     cancel: &Cancel,
 ) -> Result<Sha256Digest, FormatError> {
-    let mut hasher = Sha256::default();
-    let mut buffer = vec![0; BLOCK_BYTES];
-    let mut next = 0;
-    for extent in Extents::new(file, size.0) {
-        let first = (extent.start / BLOCK * BLOCK).max(next);
-        let mut offset = first;
-        while offset < extent.end {
-            if cancel.is_cancelled() {
-                return Err(FormatError::Cancelled);
-            }
-            let len = usize::try_from(BLOCK.min(size.0 - offset)).unwrap_or(BLOCK_BYTES);
-            let block = &mut buffer[..len];
-            file.read_exact_at(block, offset)
-                .map_err(|source| FormatError::Read { offset, source })?;
-            if block.iter().any(|byte| *byte != 0) {
-                hasher.update(&offset.to_le_bytes());
-                hasher.update(block);
-            }
-            offset += BLOCK;
+    let count = threads.clamp(1, MAX_LANES);
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..count)
+            .map(|lane| {
+                let (records, from) = sync_channel(SEGMENTS_AHEAD);
+                scope.spawn(move || {
+                    for segment in Segments::new(file, size).skip(lane).step_by(count) {
+                        let result = segment_records(file, segment, cancel);
+                        let failed = result.is_err();
+                        if records.send(result).is_err() || failed {
+                            return;
+                        }
+                    }
+                });
+                from
+            })
+            .collect();
+        let mut hasher = Sha256::default();
+        // The first lane without a segment is the end: those after it have none either.
+        for records in lanes.iter().cycle().map_while(|lane| lane.recv().ok()) {
+            hasher.update(&records?);
         }
-        next = offset;
+        Ok(hasher.finish())
+    })
+}
+
+/// The records of the blocks in `segment`.
+fn segment_records(
+    file: &File,
+    segment: Range<u64>,
+    cancel: &Cancel,
+) -> Result<Vec<u8>, FormatError> {
+    let mut records = Vec::new();
+    let mut buffer = [0; BLOCK_BYTES];
+    let mut offset = segment.start;
+    while offset < segment.end {
+        if cancel.is_cancelled() {
+            return Err(FormatError::Cancelled);
+        }
+        let block = clamp(&mut buffer, segment.end - offset);
+        file.read_exact_at(block, offset).map_err(|source| FormatError::Read { offset, source })?;
+        if block.iter().any(|byte| *byte != 0) {
+            records.extend_from_slice(&offset.to_le_bytes());
+            records.extend_from_slice(&Sha256Digest::of(block).0);
+        }
+        offset += BLOCK;
     }
-    Ok(hasher.finish())
+    Ok(records)
+}
+
+/// All blocks that may hold something, some at a time: each range begins with a block and ends with
+/// one, or with the disk.
+struct Segments<'f> {
+    extents: Extents<'f>,
+    rest: Range<u64>,
+    size: u64,
+}
+
+impl<'f> Segments<'f> {
+    fn new(file: &'f File, size: ByteLen) -> Self {
+        Self { extents: Extents::new(file, size.0), rest: 0..0, size: size.0 }
+    }
+}
+
+impl Iterator for Segments<'_> {
+    type Item = Range<u64>;
+
+    fn next(&mut self) -> Option<Range<u64>> {
+        while self.rest.is_empty() {
+            let extent = self.extents.next()?;
+            let start = (extent.start / BLOCK * BLOCK).max(self.rest.end);
+            self.rest = start..extent.end.next_multiple_of(BLOCK).min(self.size);
+        }
+        let start = self.rest.start;
+        self.rest.start = self.rest.end.min(start + SEGMENT);
+        Some(start..self.rest.start)
+    }
 }
 
 #[cfg(test)]
@@ -60,14 +131,41 @@ mod tests {
         *bytes.last_mut().unwrap() = b'y';
         dense.write_all_at(&bytes, 0).unwrap();
         let cancel = Cancel::default();
-        let digest = blocks_digest(&sparse, size, &cancel).unwrap();
-        assert_eq!(digest, blocks_digest(&dense, size, &cancel).unwrap());
+        let digest = blocks_digest(&sparse, size, 1, &cancel).unwrap();
+        assert_eq!(digest, blocks_digest(&dense, size, 2, &cancel).unwrap());
         let mut expected = Sha256::default();
         for block in [1, 5] {
             expected.update(&(BLOCK * block).to_le_bytes());
             let start = BLOCK_BYTES * usize::try_from(block).unwrap();
-            expected.update(&bytes[start..bytes.len().min(start + BLOCK_BYTES)]);
+            let block = &bytes[start..bytes.len().min(start + BLOCK_BYTES)];
+            expected.update(&Sha256Digest::of(block).0);
         }
         assert_eq!(digest, expected.finish());
+    }
+
+    #[test]
+    fn lanes_change_nothing() {
+        let size = ByteLen(SEGMENT * 9 + 5);
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size.0).unwrap();
+        for at in [0, 1, 15, 16, 40, 41, 42, 100, 143] {
+            file.write_all_at(&[7; 5000], at * BLOCK + at).unwrap();
+        }
+        file.write_all_at(b"end", size.0 - 3).unwrap();
+        let digest = |threads| blocks_digest(&file, size, threads, &Cancel::default()).unwrap();
+        assert!((2..20).all(|threads| digest(threads) == digest(1)));
+        let before = digest(3);
+        file.write_all_at(b"x", SEGMENT * 5).unwrap();
+        assert_ne!(digest(3), before);
+    }
+
+    #[test]
+    fn cancelling_stops_all_lanes() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[1; 100], 0).unwrap();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let result = blocks_digest(&file, ByteLen(BLOCK), 3, &cancel);
+        assert!(matches!(result, Err(FormatError::Cancelled)));
     }
 }

@@ -28,8 +28,9 @@ pub fn write(
     context: Context<'_>,
 ) -> Result<Outcome, Error> {
     let request = inputs.request;
-    let blocks = format::blocks_digest(disk.file.file(), disk.size, context.cancel)
-        .map_err(|source| Error::Format { path: disk.file.target().to_owned(), source })?;
+    let blocks =
+        format::blocks_digest(disk.file.file(), disk.size, request.threads, context.cancel)
+            .map_err(|source| Error::Format { path: disk.file.target().to_owned(), source })?;
     let mut complete = Vec::new();
     let mut records = Vec::new();
     for format in &request.formats {

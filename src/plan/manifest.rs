@@ -62,7 +62,8 @@ pub struct DiskRecord {
     /// Length of the disk.
     pub size_bytes: u64,
     /// What identifies the disk's content, whatever its format: SHA-256 over every block of 64 KiB
-    /// that is not all zeros, each as its offset in bytes (64 bits, little-endian) and its bytes.
+    /// that is not all zeros, each as its offset in bytes (64 bits, little-endian) and the SHA-256
+    /// of its bytes.
     pub blocks_sha256: String,
     /// Kernel arguments of the boot entry.
     pub kernel_arguments: String,
