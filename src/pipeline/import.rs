@@ -1,8 +1,8 @@
 //! Layers stream into the sysroot: each is read once, in the order of the manifest.
 //!
-//! With more than one thread the next layers are fetched and unpacked ahead, each on its own thread
-//! into a few buffers; they are *committed* strictly in order, so the bytes of the disk do not
-//! depend on the number of threads.
+//! With more than one thread the next layers are fetched and unpacked ahead, each on two threads of
+//! its own into a few buffers; they are *committed* strictly in order, so the bytes of the disk do
+//! not depend on the number of threads.
 
 use std::collections::VecDeque;
 use std::collections::btree_map::{self, BTreeMap};
@@ -21,6 +21,8 @@ use crate::volume::{Meta, Volume};
 
 /// Layers that are unpacked ahead of the one being committed, at most.
 const MAX_AHEAD: usize = 4;
+/// Buffers of 256 KiB between fetching with verifying and unpacking, per layer.
+const BLOB_BUFFERS: usize = 3;
 /// Buffers of 256 KiB between unpacking and committing, per layer.
 const BUFFERS: usize = 8;
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -105,16 +107,20 @@ fn layer_error(image: &Image, index: usize, source: LayerError) -> Error {
     Error::Layer { number: index + 1, count, digest: image.layers[index].digest, source }
 }
 
-/// The reader stack of one layer: verified blob, unpacking, a thread of its own.
+/// The reader stack of one layer: verified blob and unpacking, each on a thread of its own.
 fn unpack(source: &Source, index: usize, context: Context<'_>) -> Result<Unpacked, Error> {
     let image = source.image();
     let in_error = |error: LayerError| layer_error(image, index, error);
     let blob = source.layer(index).map_err(|error| in_error(error.into()))?;
     let warnings = layers::Warnings::default();
-    let decoder = layers::decoder(image.layers[index].compression, blob, &warnings);
+    let compression = image.layers[index].compression;
+    let no_thread = |error| in_error(LayerError::Io(error));
     let bytes: Box<dyn BufRead + Send> = if context.threads > 1 {
-        Box::new(stream::ahead(decoder, BUFFERS).map_err(|error| in_error(LayerError::Io(error)))?)
+        let blob = stream::ahead(blob, BLOB_BUFFERS).map_err(no_thread)?;
+        let decoder = layers::decoder(compression, blob, &warnings);
+        Box::new(stream::ahead(decoder, BUFFERS).map_err(no_thread)?)
     } else {
+        let decoder = layers::decoder(compression, blob, &warnings);
         Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
     };
     Ok(Unpacked { bytes, warnings })
