@@ -39,11 +39,6 @@ const KINDS: &[Kind] = &[
         arguments: &["-p", "bootc-image-fixtures", "-p", "xtask", "--lib", "--bins"],
         ignored_too: false,
     },
-    Kind {
-        name: "acceptance",
-        arguments: &["-p", "bootc-image-fixtures", "--test", "acceptance"],
-        ignored_too: false,
-    },
 ];
 
 const MACHINES: Kind =
