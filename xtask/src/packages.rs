@@ -23,6 +23,7 @@ pub const REFERENCES: &[Tool] = &[
     ("fsck.fat", "dosfstools"),
     ("mdir", "mtools"),
     ("sgdisk", "gdisk"),
+    ("fdisk", "fdisk"),
     ("qemu-img", "qemu-utils"),
     ("ostree", "ostree"),
     ("skopeo", "skopeo"),
