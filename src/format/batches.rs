@@ -20,6 +20,8 @@ use super::{FormatError, ZEROS, clamp};
 /// How much of the disk one batch holds, at most.
 pub(super) const BATCH_BYTES: u64 = 1 << 20;
 const BATCHES_PER_LANE: usize = 4;
+/// However many threads are asked for: what bounds the memory.
+const MAX_LANES: usize = 16;
 
 /// What became of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub(super) fn for_each(
     mut each: impl FnMut(&Batch) -> Result<(), FormatError>,
 ) -> Result<(), FormatError> {
     std::thread::scope(|scope| {
-        let lanes: Vec<Lane> = (0..threads.max(1))
+        let lanes: Vec<Lane> = (0..threads.clamp(1, MAX_LANES))
             .map(|_| {
                 let (to, jobs) = sync_channel(BATCHES_PER_LANE);
                 let (results, from) = sync_channel(BATCHES_PER_LANE);
