@@ -157,29 +157,3 @@ fn the_kernel_writes_and_leaves_it_clean() {
         image.check(&format!("case {case} after the kernel"));
     }
 }
-
-#[test]
-fn the_kernel_grows_it_while_mounted() {
-    let image = Image::new();
-    let mut writer = image.writer(options());
-    Random::new(1).tree().write(&mut writer, &mut Random::new(2));
-    image.finish(writer, GIB);
-    let Some(mount) = Mount::new(&image, "rw") else { return };
-    let source = run("findmnt", &["-no", "SOURCE", mount.path().to_str().unwrap()]).unwrap();
-    let device = String::from_utf8(source.stdout).unwrap();
-    let device = device.trim();
-    image.set_len(40 * GIB);
-    run("losetup", &["-c", device]).unwrap();
-    let output = run("resize2fs", &[device]).unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    if text.contains("Permission denied") || text.contains("Operation not permitted") {
-        eprintln!("SKIP: growing while mounted is not permitted here");
-        return;
-    }
-    assert!(output.status.success(), "{text}");
-    drop(mount);
-    image.check("after growing while mounted");
-    let shown = run("dumpe2fs", &["-h", image.path()]).unwrap();
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains("Block count:              10485760"), "{shown}");
-}
