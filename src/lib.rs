@@ -27,6 +27,7 @@
 //! | [`registry`] | where images come from: references, credentials, verified blobs; the only async room |
 //! | [`layers`] | a blob becomes tar entries: decompression, PAX, sparse members |
 //! | [`ostree`] | entries become objects, layer commits, the merge commit, the deployment |
+//! | [`selinux`] | the image's SELinux policy as a function from paths to labels |
 //! | [`boot`] | kernel, BLS entry, GRUB: which files go where; writes nothing |
 //! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`] |
 //! | [`partition`] | GPT |
@@ -34,7 +35,7 @@
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
+//! [`tree`], [`labels`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
 //!
 //! # Invariants, mostly absences
 //!
@@ -59,6 +60,7 @@ pub mod digest;
 pub mod files;
 pub mod format;
 pub mod fs;
+pub mod labels;
 pub mod layers;
 pub mod ostree;
 pub mod output;
@@ -67,6 +69,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod progress;
 pub mod registry;
+pub mod selinux;
 pub mod spec;
 pub mod stream;
 pub mod tree;

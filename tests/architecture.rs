@@ -8,11 +8,22 @@ use std::path::{Path, PathBuf};
 
 /// What every room may import.
 const GROUND_FLOOR: &[&str] = &[
-    "canvas", "digest", "files", "output", "progress", "spec", "stream", "tree", "units", "volume",
+    "canvas", "digest", "files", "labels", "output", "progress", "spec", "stream", "tree", "units",
+    "volume",
 ];
 /// Rooms that import only the ground floor and themselves.
-const ROOMS: &[&str] =
-    &["boot", "config", "format", "fs", "layers", "ostree", "partition", "plan", "registry"];
+const ROOMS: &[&str] = &[
+    "boot",
+    "config",
+    "format",
+    "fs",
+    "layers",
+    "ostree",
+    "partition",
+    "plan",
+    "registry",
+    "selinux",
+];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in folder.read_dir().unwrap() {
