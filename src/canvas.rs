@@ -21,6 +21,20 @@ pub trait Canvas {
 
     /// Gives everything from `offset` on back: it reads as zeros again.
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()>;
+
+    /// Makes `len` bytes from `offset` on zeros, giving their space back where that is possible.
+    fn discard(&mut self, offset: ByteOffset, len: ByteLen) -> io::Result<()>;
+}
+
+fn write_zeros<C: Canvas>(canvas: &mut C, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
+    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut done = 0;
+    while done < len.0 {
+        let step = usize::try_from(len.0 - done).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        canvas.write_at(ByteOffset(offset.0 + done), &ZEROS[..step])?;
+        done += u64::try_from(step).unwrap_or(u64::MAX);
+    }
+    Ok(())
 }
 
 /// A canvas in a file.
@@ -60,6 +74,17 @@ impl Canvas for FileCanvas {
         }
         Ok(())
     }
+
+    fn discard(&mut self, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(&self.file, flags, offset.0, len.0) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                write_zeros(self, offset, len)
+            }
+            result => Ok(result?),
+        }
+    }
 }
 
 /// A canvas in memory, for tests and small file systems.
@@ -91,6 +116,10 @@ impl Canvas for MemoryCanvas {
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
         self.bytes.truncate(usize::try_from(offset.0).map_err(io::Error::other)?);
         Ok(())
+    }
+
+    fn discard(&mut self, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
+        write_zeros(self, offset, len)
     }
 }
 
@@ -131,6 +160,11 @@ impl<C: Canvas> Canvas for Window<C> {
         let place = self.place(offset)?;
         self.inner.discard_from(place)
     }
+
+    fn discard(&mut self, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
+        let place = self.place(offset)?;
+        self.inner.discard(place, len)
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +179,17 @@ mod tests {
         window.read_at(ByteOffset(1), &mut read).unwrap();
         assert_eq!(&read, b"\0abc\0");
         assert_eq!(window.into_inner().bytes.len(), 15);
+    }
+
+    #[test]
+    fn discarded_ranges_are_zeros() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let mut canvas = Window::new(FileCanvas::new(file), ByteOffset(4096));
+        canvas.write_at(ByteOffset(0), &[7; 3 * 4096]).unwrap();
+        canvas.discard(ByteOffset(4096), ByteLen(4096)).unwrap();
+        let mut read = vec![9; 3 * 4096];
+        canvas.read_at(ByteOffset(0), &mut read).unwrap();
+        assert_eq!(read, [[7; 4096], [0; 4096], [7; 4096]].concat());
     }
 
     #[test]

@@ -291,6 +291,41 @@ fn it_grows() {
 }
 
 #[test]
+fn what_is_forgotten_is_free() {
+    let (kept, image) = (Image::new(), Image::new());
+    let meta = Meta::root_owned(0o644);
+    let bytes = vec![0x5a; 3 << 20];
+    let write = |writer: &mut bootc_image::fs::ext4::Writer<_>, name: &[u8]| {
+        let file = writer.file(&meta, &bytes).unwrap();
+        writer.link(writer.root(), name, file).unwrap();
+    };
+    let mut plain = kept.writer(options());
+    write(&mut plain, b"a");
+    write(&mut plain, b"b");
+    let plain = kept.finish(plain, GIB);
+
+    let mut writer = image.writer(options());
+    write(&mut writer, b"a");
+    let large = writer.file(&meta, &bytes).unwrap();
+    let small = writer.file(&meta, b"x").unwrap();
+    let root = writer.root();
+    assert!(matches!(writer.forget(root), Err(Error::Misuse { .. })));
+    writer.forget(large).unwrap();
+    assert!(matches!(writer.forget(large), Err(Error::Misuse { .. })));
+    writer.forget(small).unwrap();
+    write(&mut writer, b"b");
+    let summary = image.finish(writer, GIB);
+    image.check("after forgetting");
+    assert_eq!(summary.used_inodes, plain.used_inodes);
+    assert_eq!(summary.free_blocks, plain.free_blocks);
+    let map = image.debugfs("testi <13>").unwrap_or_default();
+    assert!(map.is_empty() || map.contains("not in use"), "{map}");
+    let holes = std::fs::read(image.path()).unwrap();
+    let found = holes.chunks(4096).filter(|block| *block == [0x5a; 4096]).count();
+    assert_eq!(found, 2 * 768, "old bytes are left");
+}
+
+#[test]
 fn misuse_is_refused() {
     let image = Image::new();
     let mut writer = image.writer(options());

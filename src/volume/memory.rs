@@ -14,6 +14,8 @@ pub enum Content {
     CharDevice(u32, u32),
     /// A directory: entries by name.
     Directory(BTreeMap<Vec<u8>, Inode>),
+    /// Nothing any more.
+    Forgotten,
 }
 
 /// An inode.
@@ -42,6 +44,9 @@ pub enum MemoryError {
     /// The inode is no directory.
     #[error("inode {0:?} is no directory")]
     NotDirectory(Inode),
+    /// The inode has names, or is a directory, and cannot be forgotten.
+    #[error("inode {0:?} is in use")]
+    InUse(Inode),
     /// The name is in use.
     #[error("the name `{0}` exists")]
     Exists(String),
@@ -111,6 +116,15 @@ impl Volume for MemoryVolume {
         Ok(())
     }
 
+    fn forget(&mut self, inode: Inode) -> Result<(), MemoryError> {
+        let node = self.node_mut(inode);
+        if node.links > 0 || matches!(node.content, Content::Directory(_)) {
+            return Err(MemoryError::InUse(inode));
+        }
+        node.content = Content::Forgotten;
+        Ok(())
+    }
+
     fn symlink(&mut self, meta: &Meta, target: &[u8]) -> Result<Inode, MemoryError> {
         self.add(meta, Content::Symlink(target.to_vec()))
     }
@@ -153,7 +167,7 @@ impl Volume for MemoryVolume {
             Content::Regular(bytes) | Content::Symlink(bytes) => {
                 u64::try_from(bytes.len()).unwrap_or(u64::MAX)
             }
-            Content::CharDevice(..) | Content::Directory(_) => 0,
+            Content::CharDevice(..) | Content::Directory(_) | Content::Forgotten => 0,
         }
     }
 

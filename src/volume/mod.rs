@@ -6,7 +6,7 @@
 //! the writer is finished. Content stays readable all along ([`Volume::read_at`]).
 //!
 //! The rules of the caller: an inode gets at least one name (a directory exactly one) before the
-//! volume is finished; a name is linked once in a directory; at most one file is open at a time.
+//! volume is finished, or is forgotten ([`Volume::forget`]); a name is linked once in a directory; at most one file is open at a time.
 
 use std::sync::Arc;
 
@@ -109,6 +109,10 @@ pub trait Volume {
 
     /// Gives the open file's space back, as if it had never been begun.
     fn abandon(&mut self, open: Self::Open) -> Result<(), Self::Error>;
+
+    /// Unmakes a file, link or device that has no name: its space is free again, and its handle may
+    /// come back for the next inode.
+    fn forget(&mut self, inode: Inode) -> Result<(), Self::Error>;
 
     /// Makes a symbolic link; `target` is 1 to 4095 bytes without NUL. Its mode is always 0777.
     fn symlink(&mut self, meta: &Meta, target: &[u8]) -> Result<Inode, Self::Error>;

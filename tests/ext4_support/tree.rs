@@ -55,9 +55,11 @@ impl Tree {
     }
 
     /// Writes all nodes, and names in an order of its own. Now and then something is begun and
-    /// abandoned, or an inode gets its metadata later.
+    /// abandoned, or an inode gets its metadata later, or is made and forgotten.
     pub fn write<C: Canvas>(&self, writer: &mut Writer<C>, random: &mut Random) {
         let mut inodes = vec![writer.root()];
+        let mut doomed = Vec::new();
+        let mut chance = Random::new(self.nodes.len() as u64);
         writer.set_meta(writer.root(), &self.nodes[0].meta).unwrap();
         for node in &self.nodes[1..] {
             if random.one_in(20) {
@@ -66,6 +68,12 @@ impl Tree {
                 writer.append(&mut open, &dead).unwrap();
                 writer.append_hole(&mut open, random.next() % 9999).unwrap();
                 writer.abandon(open).unwrap();
+            }
+            if chance.one_in(15) {
+                doomed.push(write_doomed(writer, &node.meta, &mut chance));
+            }
+            if chance.one_in(40) && !doomed.is_empty() {
+                writer.forget(doomed.swap_remove(chance.below(doomed.len()))).unwrap();
             }
             let later = random.one_in(10);
             let first = if later { Meta::root_owned(0o111) } else { node.meta.clone() };
@@ -78,6 +86,7 @@ impl Tree {
             }
             inodes.push(inode);
         }
+        doomed.into_iter().for_each(|inode| writer.forget(inode).unwrap());
         let mut links: Vec<(usize, &[u8], usize)> = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             links.extend(node.names.iter().map(|(parent, name)| (*parent, &name[..], at)));
@@ -125,6 +134,19 @@ impl Tree {
         let mode = if matches!(node.kind, Kind::Symlink(_)) { 0o777 } else { meta.mode };
         owner_line(mode, meta.uid, meta.gid, meta.mtime.secs, meta.mtime.nanos) + &what
     }
+}
+
+/// An inode that will be forgotten.
+fn write_doomed<C: Canvas>(writer: &mut Writer<C>, meta: &Meta, chance: &mut Random) -> Inode {
+    if chance.one_in(4) {
+        return writer.symlink(meta, &vec![b'x'; 1 + chance.below(200)]).unwrap();
+    }
+    let mut open = writer.begin().unwrap();
+    for _ in 0..chance.below(4) {
+        writer.append(&mut open, &vec![0xdd; chance.below(1 << 20)]).unwrap();
+        writer.append_hole(&mut open, chance.next() % 99_999).unwrap();
+    }
+    writer.commit(open, meta).unwrap()
 }
 
 pub fn owner_line(mode: u16, uid: u32, gid: u32, secs: i64, nanos: u32) -> String {

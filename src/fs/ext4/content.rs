@@ -159,7 +159,7 @@ fn check_names(records: &Records) -> Result<(), Error> {
     let mut seen_from = vec![UNSEEN; records.inodes.len()];
     for (handle, record) in records.inodes.iter().enumerate().skip(1) {
         let number = low32(count(handle));
-        if record.links == 0 {
+        if record.links == 0 && !matches!(record.body, Body::Spare) {
             return Err(Error::Misuse { inode: number, what: "has no name" });
         }
         let mut above = handle;

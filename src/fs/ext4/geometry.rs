@@ -261,6 +261,14 @@ fn cut(run: &mut Run, len: u64) -> Run {
     taken
 }
 
+impl Geometry {
+    /// Adds blocks of the content that nothing uses to what is free.
+    pub(super) fn free_too(&mut self, runs: &[Run]) {
+        self.free.extend_from_slice(runs);
+        self.free.sort_by_key(|run| run.start);
+    }
+}
+
 /// How many blocks of `start..end` are free.
 pub(super) fn free_between(free: &[Run], start: u64, end: u64) -> u64 {
     let first = free.partition_point(|run| run.end() <= start);

@@ -24,12 +24,23 @@ const NO_INODES: u16 = 1;
 const NO_BLOCKS: u16 = 2;
 const TABLE_ZEROED: u16 = 4;
 
+/// The inodes in use in the whole file system: numbers up to `last`, but for the spare ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inodes<'a> {
+    pub(super) last: u64,
+    /// In order.
+    pub(super) spare: &'a [u64],
+}
+
 /// What a group is like.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     number: u64,
     free_blocks: u64,
+    /// Inodes up to the last in use.
     used_inodes: u64,
+    /// Those among them that nothing uses.
+    spare_inodes: u64,
     directories: u32,
     /// Its bitmaps; `None` where a flag takes their place.
     pub(super) block_bitmap: Option<Vec<u8>>,
@@ -37,29 +48,40 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The group `number`, when inodes up to `used_inodes` are in use in the whole file system and
-    /// `directories` directories in this group.
+    /// The group `number`, in which there are `directories` directories.
     pub(super) fn new(
         geometry: &Geometry,
         frame: Frame,
         number: u64,
-        used_inodes: u64,
+        inodes: Inodes<'_>,
         directories: u32,
     ) -> Self {
         let (start, len) = (number * GROUP, geometry.group_blocks(number));
         let free_blocks = free_between(&geometry.free, start, start + len);
-        let used_inodes = used_inodes
-            .saturating_sub(number * geometry.inodes_per_group)
-            .min(geometry.inodes_per_group);
+        let before = number * geometry.inodes_per_group;
+        let used_inodes = inodes.last.saturating_sub(before).min(geometry.inodes_per_group);
+        let spare: Vec<u64> = inodes.spare.iter().map(|inode| inode - 1).collect();
+        let spare = &spare[spare.partition_point(|at| *at < before)..];
+        let spare = &spare[..spare.partition_point(|at| *at < before + used_inodes)];
         let last = number + 1 == geometry.groups;
         let untouched = !last && number > 0 && free_blocks + frame.head(number) == len;
         let block_bitmap = (!untouched).then(|| block_bitmap(geometry, number));
         let inode_bitmap = (used_inodes > 0).then(|| {
             let mut bitmap = vec![0xff; BLOCK_LEN];
             clear(&mut bitmap, used_inodes, geometry.inodes_per_group);
+            spare.iter().for_each(|at| clear(&mut bitmap, at - before, at - before + 1));
             bitmap
         });
-        Self { number, free_blocks, used_inodes, directories, block_bitmap, inode_bitmap }
+        let spare_inodes = count(spare.len());
+        Self {
+            number,
+            free_blocks,
+            used_inodes,
+            spare_inodes,
+            directories,
+            block_bitmap,
+            inode_bitmap,
+        }
     }
 
     /// Its descriptor.
@@ -78,7 +100,7 @@ impl Group {
         };
         let halves = [
             (12, 44, self.free_blocks),
-            (14, 46, unused),
+            (14, 46, unused + self.spare_inodes),
             (16, 48, u64::from(self.directories)),
             (24, 56, bitmap_sum(&self.block_bitmap, GROUP)),
             (26, 58, bitmap_sum(&self.inode_bitmap, geometry.inodes_per_group)),
@@ -96,7 +118,7 @@ impl Group {
         raw
     }
 
-    /// Inodes in use.
+    /// How many inodes there are up to the last in use.
     pub(super) fn used_inodes(&self) -> u64 {
         self.used_inodes
     }

@@ -13,7 +13,7 @@ use super::directory::{
 use super::error::Error;
 use super::extents::{self};
 use super::geometry::{Demand, Geometry, free_between, inode_count, inode_offset};
-use super::group::Group;
+use super::group::{Group, Inodes};
 use super::hash::Hasher;
 use super::inode::{self, Fields};
 use super::journal;
@@ -71,23 +71,25 @@ impl<C: Canvas> Image<'_, C> {
         self.write_content(data_end)?;
         self.blocks.flush(self.canvas)?;
         self.inodes.flush(self.canvas)?;
+        let spare = self.spare_inodes();
         let groups: Vec<Group> = self
             .directories
             .iter()
             .zip(0..)
             .map(|(directories, number)| {
-                let used = self.demand.inodes;
-                Group::new(self.geometry, self.frame(), number, used, *directories)
+                let inodes = Inodes { last: self.demand.inodes, spare: &spare };
+                Group::new(self.geometry, self.frame(), number, inodes, *directories)
             })
             .collect();
         self.write_bitmaps(&groups)?;
         self.write_resize_maps()?;
+        let used_inodes = low32(self.demand.inodes - count(spare.len()));
         let free_blocks = free_between(&self.geometry.free, 0, self.geometry.blocks);
         let parts = parts(self.geometry, self.frame(), self.content.end.next, &groups);
         let written = parts.iter().filter(|p| p.kind == super::summary::Kind::Data);
         let state = State {
             free_blocks,
-            free_inodes: inode_count(self.geometry) - low32(self.demand.inodes),
+            free_inodes: inode_count(self.geometry) - used_inodes,
             overhead: self.overhead(),
             written_kib: written.map(|part| part.len.0 / 1024).sum(),
             journal,
@@ -97,7 +99,7 @@ impl<C: Canvas> Image<'_, C> {
             block_count: self.geometry.blocks,
             free_blocks,
             inode_count: inode_count(self.geometry),
-            used_inodes: low32(self.demand.inodes),
+            used_inodes,
             parts,
         })
     }
@@ -108,6 +110,14 @@ impl<C: Canvas> Image<'_, C> {
 
     fn number(&self, handle: u32) -> u32 {
         number_of(handle, self.options.lost_found)
+    }
+
+    /// Numbers of inodes up to the last that nothing uses, in order.
+    fn spare_inodes(&self) -> Vec<u64> {
+        let spare = self.records.spare.iter();
+        let mut numbers: Vec<u64> = spare.map(|inode| self.number(inode.0).into()).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn put_block(&mut self, block: u64, bytes: &[u8]) -> io::Result<()> {
@@ -245,6 +255,10 @@ impl<C: Canvas> Image<'_, C> {
                 self.write_directory(handle, owner, subdirectories, place, &mut fields)?;
             }
             Body::Device { major, minor } => fields.body = inode::encode_device(major, minor),
+            Body::Spare => {
+                self.put_inode(number, &inode::encode_unused(number, self.seed))?;
+                return Ok(());
+            }
         }
         if let Some(set) = self.sets.get(record.xattrs) {
             fields.xattrs = Some(&set.inline);
@@ -369,7 +383,7 @@ fn file_type(records: &Records, child: u32) -> u8 {
         Some(Body::File { .. }) => TYPE_REGULAR,
         Some(Body::Symlink { .. }) => TYPE_SYMLINK,
         Some(Body::Device { .. }) => TYPE_CHAR_DEVICE,
-        Some(Body::Directory { .. }) | None => TYPE_DIRECTORY,
+        Some(Body::Directory { .. } | Body::Spare) | None => TYPE_DIRECTORY,
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Body {
     Directory { parent: u32, subdirectories: u32 },
     /// A character device.
     Device { major: u32, minor: u32 },
+    /// Nothing: what was here is forgotten.
+    Spare,
 }
 
 /// An inode to be.
@@ -47,6 +49,7 @@ impl Record {
             Body::Symlink { .. } => inode::SYMLINK | 0o777,
             Body::Directory { .. } => inode::DIRECTORY | self.mode,
             Body::Device { .. } => inode::CHAR_DEVICE | self.mode,
+            Body::Spare => 0,
         }
     }
 }
@@ -65,12 +68,18 @@ pub(super) struct Records {
     pub(super) inodes: Vec<Record>,
     pub(super) entries: Vec<Entry>,
     pub(super) extents: Vec<Extent>,
+    /// Handles of [`Body::Spare`], the next to be given out last.
+    pub(super) spare: Vec<Inode>,
     texts: Vec<u8>,
 }
 
 impl Records {
     /// Adds an inode.
     pub(super) fn add(&mut self, record: Record) -> Result<Inode, Error> {
+        if let Some(handle) = self.spare.pop() {
+            self.inodes[index(handle.0)] = record;
+            return Ok(handle);
+        }
         // Numbers begin some dozen above handles.
         let handle = narrow(self.inodes.len(), "inodes")?;
         if handle > u32::MAX - 64 {

@@ -35,6 +35,8 @@ pub struct Writer<C> {
     cursor: Cursor,
     /// The end of the last block ever given out.
     high_water: u64,
+    /// Blocks before the cursor that are free again.
+    freed: Vec<Run>,
     is_open: bool,
 }
 
@@ -62,6 +64,7 @@ impl<C: Canvas> Writer<C> {
             behind: Behind::default(),
             cursor,
             high_water: cursor.next,
+            freed: Vec::new(),
             is_open: false,
             options,
         };
@@ -98,7 +101,8 @@ impl<C: Canvas> Writer<C> {
         if size > limit {
             return Err(too_large);
         }
-        let geometry = geometry::plan(demand, size.0 / BLOCK).ok_or(too_large)?;
+        let mut geometry = geometry::plan(demand, size.0 / BLOCK).ok_or(too_large)?;
+        geometry.free_too(&self.freed);
         self.behind.flush(&mut self.canvas)?;
         if self.high_water > self.cursor.next {
             self.canvas.discard_from(ByteOffset(self.cursor.next * BLOCK))?;
@@ -336,6 +340,30 @@ impl<C: Canvas> Volume for Writer<C> {
         self.behind.forget_from(open.begin.next * BLOCK);
         self.cursor = open.begin;
         self.is_open = false;
+        Ok(())
+    }
+
+    fn forget(&mut self, inode: Inode) -> Result<(), Error> {
+        let record = *self.records.get(inode)?;
+        if self.is_open {
+            return Err(Error::FileOpen);
+        }
+        if record.links > 0 || matches!(record.body, Body::Directory { .. }) {
+            return Err(Error::Misuse { inode: inode.0, what: "is in use" });
+        }
+        if matches!(record.body, Body::Spare) {
+            return Err(Error::Misuse { inode: inode.0, what: "does not exist" });
+        }
+        self.behind.flush(&mut self.canvas)?;
+        for extent in self.records.extents_of(&record) {
+            let run = Run { start: extent.start.into(), len: extent.len.into() };
+            let place = ByteOffset(run.start * BLOCK);
+            self.canvas.discard(place, ByteLen(run.len * BLOCK))?;
+            self.freed.push(run);
+        }
+        let nothing = Record { size: 0, xattrs: 0, body: Body::Spare, ..record };
+        *self.records.get_mut(inode)? = nothing;
+        self.records.spare.push(inode);
         Ok(())
     }
 
