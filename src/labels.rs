@@ -14,7 +14,7 @@ pub enum FileType {
 }
 
 /// What knows the label of every path: a policy.
-pub trait Labels {
+pub trait Labels: std::fmt::Debug {
     /// The context (`system_u:object_r:usr_t:s0`, without NUL) of the inode at `path`, which is
     /// absolute (`/usr/bin/sh`, `/` for the root); `None` when the policy gives it none.
     fn label(&self, path: &str, file_type: FileType) -> Option<String>;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::deploy::{ExtraFile, copied};
 use super::error::Error;
 use super::image_files::read_all;
+use super::relabel::with_label;
 use super::store::Store;
+use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, Node, ObjectId};
 use crate::volume::{Inode, Meta, Timestamp, Volume};
 
@@ -34,7 +36,8 @@ impl Links {
         if store.volume.link_count(current) < MAX_LINKS {
             return Ok(current);
         }
-        let copy = copy_object(store, path, id, Timestamp::default(), true)?;
+        let meta = store.meta(store.object(id).meta).clone();
+        let copy = copy_object(store, path, id, &meta)?;
         self.copies.insert(id, copy);
         Ok(copy)
     }
@@ -74,7 +77,8 @@ fn farm_file<'n, V: Volume>(
         return Ok((hidden, device));
     }
     if object.is_regular && object.len_bytes == 0 {
-        return Ok((name, copy_object(store, name, id, store.time(), true)?));
+        let meta = copied(store.meta(object.meta), store.time());
+        return Ok((name, copy_object(store, name, id, &meta)?));
     }
     Ok((name, links.name(store, name, id)?))
 }
@@ -84,31 +88,36 @@ pub fn copy_object<V: Volume>(
     store: &mut Store<V>,
     path: &str,
     id: ObjectId,
-    time: Timestamp,
-    keep_xattrs: bool,
+    meta: &Meta,
 ) -> Result<Inode, Error> {
     let object = store.object(id);
-    let meta = copied(store.meta(object.meta), time, keep_xattrs);
     if object.is_regular {
-        return store.volume.copy_file(object.inode, &meta).map_err(Error::volume(path));
+        return store.volume.copy_file(object.inode, meta).map_err(Error::volume(path));
     }
     let target = read_all(store, id).map_err(Error::volume(path))?;
-    store.volume.symlink(&meta, &target).map_err(Error::volume(path))
+    store.volume.symlink(meta, &target).map_err(Error::volume(path))
 }
 
-/// Copies trees so that every inode is new.
+/// Copies trees so that every inode is new, and has the label of its new path.
 #[derive(Debug)]
 pub struct Copy<'s, 'e, V> {
     store: &'s mut Store<V>,
     time: Timestamp,
+    labels: Option<&'e dyn Labels>,
     skipped: BTreeSet<&'static str>,
     added: BTreeMap<&'e str, &'e ExtraFile>,
 }
 
 impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
     /// Copies made at `time`.
-    pub fn new(store: &'s mut Store<V>, time: Timestamp) -> Self {
-        Self { store, time, skipped: BTreeSet::new(), added: BTreeMap::new() }
+    pub fn new(store: &'s mut Store<V>, time: Timestamp, labels: Option<&'e dyn Labels>) -> Self {
+        Self { store, time, labels, skipped: BTreeSet::new(), added: BTreeMap::new() }
+    }
+
+    /// `meta` with the label of `path`, which counts from the running system's root.
+    fn labelled(&self, path: &str, file_type: FileType, meta: Meta) -> Meta {
+        let label = self.labels.and_then(|labels| labels.label(&format!("/{path}"), file_type));
+        label.map_or_else(|| meta.clone(), |context| with_label(&meta, &context))
     }
 
     /// Leaves an entry of the top directory out.
@@ -122,9 +131,10 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
         self.added.insert(&extra.path, extra);
     }
 
-    /// Copies a directory, which has no name yet; `path` is where it will be.
+    /// Copies a directory, which has no name yet; `path` is where the running system has it.
     pub fn directory(&mut self, path: &str, tree: &Directory) -> Result<Inode, Error> {
-        let meta = copied(self.store.meta(tree.meta), self.time, true);
+        let meta = copied(self.store.meta(tree.meta), self.time);
+        let meta = self.labelled(path, FileType::Directory, meta);
         let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
         self.fill(path, directory, tree)?;
         Ok(directory)
@@ -142,7 +152,12 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
             let inode = match node {
                 Node::Directory(tree) => self.directory(&below, tree)?,
                 Node::File(_) if extra.contains(&**name) => continue,
-                Node::File(id) => copy_object(self.store, &below, *id, self.time, true)?,
+                Node::File(id) => {
+                    let object = self.store.object(*id);
+                    let meta = copied(self.store.meta(object.meta), self.time);
+                    let meta = self.labelled(&below, object.file_type(), meta);
+                    copy_object(self.store, &below, *id, &meta)?
+                }
             };
             self.link(directory, name, inode)?;
         }
@@ -167,9 +182,11 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
     fn extra(&mut self, path: &str) -> Result<Inode, Error> {
         if let Some(extra) = self.added.get(path) {
             let meta = Meta { mtime: self.time, ..Meta::root_owned(extra.mode) };
+            let meta = self.labelled(path, FileType::Regular, meta);
             return self.store.volume.file(&meta, &extra.bytes).map_err(Error::volume(path));
         }
         let meta = Meta { mtime: self.time, ..Meta::root_owned(0o755) };
+        let meta = self.labelled(path, FileType::Directory, meta);
         let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
         for name in self.extra_names(path) {
             let inode = self.extra(&format!("{path}/{name}"))?;

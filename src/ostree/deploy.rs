@@ -5,8 +5,11 @@ use super::checkout;
 use super::error::Error;
 use super::sysroot::Sysroot;
 use crate::digest::{Sha256, Sha256Digest};
+use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, Node, ObjectId};
-use crate::volume::{Meta, Volume};
+use crate::volume::{Inode, Meta, Timestamp, Volume, Xattrs};
+
+const COMPOSEFS: &str = ".ostree.cfs";
 
 /// A file of the merged tree that `/boot` gets under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,10 @@ pub struct Deployment<'a> {
     pub origin: &'a str,
     /// Files added to the deployment, replacing the image's; parents must exist or be below `etc`.
     pub extra_etc: &'a [ExtraFile],
+    /// A file without a name yet that is the deployment's `.ostree.cfs`.
+    pub composefs: Option<Inode>,
+    /// The policy, for what is copied out of the image.
+    pub labels: Option<&'a dyn Labels>,
 }
 
 /// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3);
@@ -119,8 +126,18 @@ pub fn deploy<V: Volume>(
     let root = checkout::farm(&mut sysroot.store, tree, &mut links)?;
     etc(sysroot, deployment, root)?;
     sysroot.link(&format!("{state}/deploy/{name}"), root)?;
+    if let Some(image) = deployment.composefs {
+        sysroot
+            .store
+            .volume
+            .link(root, COMPOSEFS.as_bytes(), image)
+            .map_err(Error::volume(COMPOSEFS))?;
+        let meta = Meta { mtime: sysroot.time(), ..Meta::root_owned(0o644) };
+        let path = format!("{state}/deploy/{name}/{COMPOSEFS}");
+        sysroot.record(&path, image, meta, FileType::Regular);
+    }
     sysroot.store.volume.set_immutable(root).map_err(Error::volume("the deployment"))?;
-    var(sysroot, &format!("{state}/var"), tree)?;
+    var(sysroot, &format!("{state}/var"), deployment)?;
 
     let backing = format!("{state}/backing/{name}/root-transient");
     for path in [format!("{state}/backing"), format!("{state}/backing/{name}"), backing.clone()] {
@@ -146,11 +163,11 @@ pub fn deploy<V: Volume>(
 fn etc<V: Volume>(
     sysroot: &mut Sysroot<V>,
     deployment: &Deployment<'_>,
-    root: crate::volume::Inode,
+    root: Inode,
 ) -> Result<(), Error> {
     let Some(usr_etc) = deployment.tree.directory("usr/etc") else { return Ok(()) };
     let time = sysroot.time();
-    let mut copy = checkout::Copy::new(&mut sysroot.store, time);
+    let mut copy = checkout::Copy::new(&mut sysroot.store, time, deployment.labels);
     copy.skip(".updated");
     for extra in deployment.extra_etc {
         copy.add(extra);
@@ -160,15 +177,19 @@ fn etc<V: Volume>(
 }
 
 /// The stateroot's `/var`: a copy of the commit's, and what machines without tmpfiles.d need.
-fn var<V: Volume>(sysroot: &mut Sysroot<V>, path: &str, tree: &Directory) -> Result<(), Error> {
-    let time = sysroot.time();
+fn var<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    path: &str,
+    deployment: &Deployment<'_>,
+) -> Result<(), Error> {
+    let (time, tree) = (sysroot.time(), deployment.tree);
     let var = sysroot.directory(path, 0o755)?;
     let empty = Directory::new(tree.meta);
     let content = tree.directory("var").unwrap_or(&empty);
-    let mut copy = checkout::Copy::new(&mut sysroot.store, time);
+    let mut copy = checkout::Copy::new(&mut sysroot.store, time, deployment.labels);
     copy.skip(".updated");
     copy.skip(".ostree-selabeled");
-    copy.fill(path, var, content)?;
+    copy.fill("var", var, content)?;
     if tree.directory("usr/lib/tmpfiles.d").is_none() {
         let missing = |name: &&(&str, u16)| !content.entries.contains_key(name.0);
         for (name, mode) in [("tmp", 0o1777), ("lib", 0o755), ("log", 0o755)].iter().filter(missing)
@@ -194,24 +215,24 @@ fn boot<V: Volume>(
     let directory = format!("boot/ostree/{stateroot}-{boot_checksum}");
     for BootFile { source, name, is_copied } in deployment.boot_files {
         let object = at(tree, source)?;
-        let inode = if *is_copied {
-            let time = sysroot.time();
-            checkout::copy_object(&mut sysroot.store, source, object, time, false)?
+        let path = format!("{directory}/{name}");
+        if *is_copied {
+            let meta =
+                copied(sysroot.store.meta(sysroot.store.object(object).meta), sysroot.time());
+            let meta = Meta { xattrs: Xattrs::default(), ..meta };
+            let inode = checkout::copy_object(&mut sysroot.store, source, object, &meta)?;
+            sysroot.adopt(&path, inode, meta, FileType::Regular)?;
         } else {
-            links.name(&mut sysroot.store, source, object)?
-        };
-        sysroot.link(&format!("{directory}/{name}"), inode)?;
+            let inode = links.name(&mut sysroot.store, source, object)?;
+            sysroot.link(&path, inode)?;
+        }
     }
     sysroot.symlink("boot/boot", ".")?;
     sysroot.symlink("boot/loader", "loader.1")?;
     sysroot.file("boot/loader.1/entries/ostree-1.conf", 0o644, deployment.bls_entry.as_bytes())
 }
 
-/// Owner, mode and time of a copied inode.
-pub(super) fn copied(meta: &Meta, time: crate::volume::Timestamp, keep_xattrs: bool) -> Meta {
-    let mut copy = Meta { mtime: time, ..meta.clone() };
-    if !keep_xattrs {
-        copy.xattrs = crate::volume::Xattrs::default();
-    }
-    copy
+/// Owner, mode, xattrs and time of a copied inode.
+pub(super) fn copied(meta: &Meta, time: Timestamp) -> Meta {
+    Meta { mtime: time, ..meta.clone() }
 }

@@ -12,13 +12,16 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::error::Error;
 use super::path::{Placement, place};
 use super::store::{Incoming, Store};
+use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, MetaId, Node, ObjectId};
 use crate::volume::{Meta, Volume};
 
+const POLICIES: &str = "usr/etc/selinux/";
 const HARDLINK_STORE: &str = "sysroot/ostree/repo/";
 /// The longest target a symbolic link may have.
 const MAX_TARGET_BYTES: usize = 4095;
@@ -32,6 +35,8 @@ pub struct LayerTree {
     links: BTreeMap<String, String>,
     held: BTreeMap<String, ObjectId>,
     first_names: BTreeMap<String, String>,
+    likely: Option<Arc<dyn Labels + Send + Sync>>,
+    policy_changed: bool,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -53,8 +58,38 @@ impl LayerTree {
             links: BTreeMap::new(),
             held: BTreeMap::new(),
             first_names: BTreeMap::new(),
+            likely: None,
+            policy_changed: false,
             warnings: Vec::new(),
         })
+    }
+
+    /// Labels what comes from now on as `labels` say, which may turn out otherwise in the end.
+    pub fn guess_labels(&mut self, labels: Option<Arc<dyn Labels + Send + Sync>>) {
+        self.likely = labels;
+    }
+
+    /// Whether entries below `/etc/selinux` have come since the last time this was asked.
+    pub fn take_policy_change(&mut self) -> bool {
+        std::mem::take(&mut self.policy_changed)
+    }
+
+    /// The tree so far, hard links not among it.
+    pub fn so_far(&self) -> &Directory {
+        &self.root
+    }
+
+    /// `meta` with the label that is likely for a placed path.
+    fn labelled<'m, V: Volume>(
+        &self,
+        store: &mut Store<V>,
+        path: &str,
+        file_type: FileType,
+        meta: &'m Meta,
+    ) -> Result<Cow<'m, Meta>, Error> {
+        let Some(labels) = &self.likely else { return Ok(Cow::Borrowed(meta)) };
+        let guess = store.guess(&**labels, &format!("/{path}"), file_type, meta)?;
+        Ok(guess.map_or(Cow::Borrowed(meta), Cow::Owned))
     }
 
     /// Adds a directory.
@@ -65,7 +100,8 @@ impl LayerTree {
         meta: &Meta,
     ) -> Result<(), Error> {
         let Placement::At(path) = place(raw_path)? else { return Ok(()) };
-        let id = store.intern(meta)?;
+        let labelled = self.labelled(store, &path, FileType::Directory, meta)?;
+        let id = store.intern(&labelled)?;
         if path.is_empty() {
             self.root.meta = id;
             return Ok(());
@@ -94,7 +130,9 @@ impl LayerTree {
     ) -> Result<Option<LayerFile<V::Open>>, Error> {
         let Placement::At(path) = place(raw_path)? else { return Ok(None) };
         let is_store = path.starts_with(HARDLINK_STORE) && meta.mtime.secs > 0;
-        let incoming = store.begin(&path, meta)?;
+        let labelled = self.labelled(store, &path, FileType::Regular, meta)?;
+        let incoming = store.begin(&path, &labelled)?;
+        self.policy_changed |= path.starts_with(POLICIES);
         if !is_store {
             self.parent(store, &path, meta)?;
         }
@@ -142,7 +180,8 @@ impl LayerTree {
             return Err(Error::SymlinkXattr { path, name });
         }
         self.parent(store, &path, meta)?;
-        let object = store.symlink(&path, meta, &stored_target(target))?;
+        let labelled = self.labelled(store, &path, FileType::Symlink, meta)?;
+        let object = store.symlink(&path, &labelled, &stored_target(target))?;
         self.put(&path, object)
     }
 
@@ -231,17 +270,29 @@ impl LayerTree {
         let (parent_path, name) = split(path);
         if self.root.directory(parent_path).is_none() {
             let owner = Meta { mode: 0o755, uid: meta.uid, gid: meta.gid, ..Meta::default() };
-            self.create_chain(path, parent_path, store.intern(&owner)?)?;
+            self.create_chain(store, path, parent_path, &owner)?;
         }
         let parent = walk(&mut self.root, parent_path).expect("created above when missing");
         Ok((parent, name))
     }
 
-    fn create_chain(&mut self, path: &str, parent: &str, meta: MetaId) -> Result<(), Error> {
+    fn create_chain<V: Volume>(
+        &mut self,
+        store: &mut Store<V>,
+        path: &str,
+        parent: &str,
+        owner: &Meta,
+    ) -> Result<(), Error> {
+        let ends = parent.match_indices('/').map(|(at, _)| at).chain([parent.len()]);
+        let metas = [0].into_iter().chain(ends).map(|end| {
+            let labelled = self.labelled(store, &parent[..end], FileType::Directory, owner)?;
+            store.intern(&labelled)
+        });
+        let metas = metas.collect::<Result<Vec<MetaId>, Error>>()?;
         let mut directory = &mut self.root;
-        directory.meta = meta;
+        directory.meta = metas[0];
         let mut done = 0;
-        for component in parent.split('/') {
+        for (component, meta) in parent.split('/').zip(metas.into_iter().skip(1)) {
             done += component.len() + 1;
             let node = directory
                 .entries

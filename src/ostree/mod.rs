@@ -6,18 +6,16 @@
 //! `ostree-contract`; sections are named where they apply.
 //!
 //! ```text
-//!  entries of a layer ─► layer ─► tree ─► commit (layer commit, ref)
-//!                                  └────► merge ─► commit (merge commit) ─► deploy
-//!  file content ──────► store ─► objects/XX/….file
+//!  entries of a layer ─► layer ─► trees ─► merge ─► relabel ─► commits, refs ─► deploy
+//!  file content ──────► store ──────────────────────► seal: objects/XX/….file
 //! ```
 //!
 //! Vocabulary: an *object* is a file named by the checksum of its metadata and content; *dirtree*
 //! and *dirmeta* are the two objects of a directory; a *stateroot* is a set of deployments with one
 //! `/var`; the *boot checksum* names a kernel with its initramfs.
 //!
-//! Not here yet: encapsulated ostree layers, SELinux labels, `.ostree.cfs`. Labels enter through
-//! [`volume::Meta`](crate::volume::Meta): an object's identity is computed in one place,
-//! [`Store::finish`], from meta and content.
+//! A label is part of an object's identity and may be known late: objects get their names in the
+//! volume only by [`Store::seal`], after [`relabel`].
 
 mod checkout;
 mod commit;
@@ -26,10 +24,12 @@ mod error;
 mod gvariant;
 mod image_files;
 mod layer;
+mod made;
 mod merge;
 mod object;
 mod path;
 mod refs;
+mod relabel;
 mod store;
 mod sysroot;
 
@@ -40,6 +40,7 @@ pub use image_files::ImageFiles;
 pub use layer::{LayerFile, LayerTree};
 pub use merge::Merge;
 pub use path::PathError;
+pub use relabel::relabel;
 pub use store::{Object, Store, WINDOW_BYTES};
 pub use sysroot::Sysroot;
 

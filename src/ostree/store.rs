@@ -3,13 +3,20 @@
 //! A file's name is the checksum of its owner, mode, xattrs and content, so it is known only after
 //! the last byte. Files up to [`WINDOW_BYTES`] wait in memory until then; larger ones go to their
 //! final place while they are hashed, and are given back when they turn out to be duplicates.
+//!
+//! The label among the xattrs may be known only when the last layer has been read. So objects have no
+//! name in the volume until [`Store::seal`]: before it, [`relabel`](super::relabel) gives them the
+//! identity that the merged image's policy asks for, reading content back where it must.
 
 use std::collections::{HashMap, HashSet};
 
 use super::error::Error;
+use super::made::Made;
 use super::object::{self, Header};
+use super::relabel::Guesses;
 use crate::digest::{Sha256, Sha256Digest};
-use crate::tree::{MetaId, ObjectId};
+use crate::labels::FileType;
+use crate::tree::{Directory, MetaId, Node, ObjectId};
 use crate::volume::{Inode, Meta, Timestamp, Volume};
 
 /// Files up to this length are hashed before they are placed.
@@ -49,15 +56,27 @@ pub struct Store<V> {
     /// The volume that holds the objects.
     pub volume: V,
     time: Timestamp,
-    repo: Inode,
     objects_directory: Inode,
     fan_out: Vec<Option<Inode>>,
     objects: Vec<Object>,
     by_checksum: HashMap<Sha256Digest, ObjectId>,
+    /// How many objects from the first on came with their checksums and keep them.
+    pinned: usize,
     metadata: HashSet<Sha256Digest>,
+    /// Metadata objects and directories of objects.
+    own: Vec<Made>,
     metas: Vec<Meta>,
     meta_ids: HashMap<Meta, MetaId>,
     spare: Vec<u8>,
+    /// Labels given before the policy was certain.
+    pub(super) guesses: Guesses,
+}
+
+impl Object {
+    /// Its type, for those who label it.
+    pub(super) fn file_type(&self) -> FileType {
+        if self.is_regular { FileType::Regular } else { FileType::Symlink }
+    }
 }
 
 impl<V: Volume> Store<V> {
@@ -69,21 +88,18 @@ impl<V: Volume> Store<V> {
         Ok(Self {
             volume,
             time,
-            repo,
             objects_directory: objects,
             fan_out: vec![None; 256],
             objects: Vec::new(),
             by_checksum: HashMap::new(),
+            pinned: 0,
             metadata: HashSet::new(),
+            own: vec![Made::directory("ostree/repo/objects", objects, meta)],
             metas: Vec::new(),
             meta_ids: HashMap::new(),
             spare: Vec::new(),
+            guesses: Guesses::default(),
         })
-    }
-
-    /// The repository's directory.
-    pub fn repo(&self) -> Inode {
-        self.repo
     }
 
     /// The time of everything whose time is free.
@@ -101,9 +117,15 @@ impl<V: Volume> Store<V> {
         &self.metas[index(id.0)]
     }
 
-    /// How many file objects there are.
-    pub fn object_count(&self) -> usize {
-        self.objects.len()
+    /// Keeps the names of all objects so far, whatever the policy says of their paths: they came with
+    /// their checksums.
+    pub fn pin(&mut self) {
+        self.pinned = self.objects.len();
+    }
+
+    /// Whether the object keeps its name whatever the policy says.
+    pub(super) fn is_pinned(&self, id: ObjectId) -> bool {
+        index(id.0) < self.pinned
     }
 
     /// The number of `meta`; its time is not looked at.
@@ -218,20 +240,76 @@ impl<V: Volume> Store<V> {
         if self.metadata.insert(checksum) {
             let meta = Meta { mtime: self.time, ..Meta::root_owned(0o644) };
             let inode = self.volume.file(&meta, bytes).map_err(Error::volume(path))?;
-            self.name(checksum, extension, inode)?;
+            let path = self.name(checksum, extension, inode)?;
+            self.own.push(Made { path, inode, meta, file_type: FileType::Regular });
         }
         Ok(checksum)
     }
 
-    fn add(&mut self, object: Object) -> Result<ObjectId, Error> {
+    /// The object with this checksum.
+    pub(super) fn find(&self, checksum: Sha256Digest) -> Option<ObjectId> {
+        self.by_checksum.get(&checksum).copied()
+    }
+
+    /// Takes an object's name from it: it will get another, or be forgotten.
+    pub(super) fn disown(&mut self, id: ObjectId) {
+        self.by_checksum.remove(&self.object(id).checksum);
+    }
+
+    /// Gives an object without a name its new one.
+    pub(super) fn rename(
+        &mut self,
+        id: ObjectId,
+        meta: MetaId,
+        checksum: Sha256Digest,
+    ) -> Result<(), Error> {
+        let object = &mut self.objects[index(id.0)];
+        (object.meta, object.checksum) = (meta, checksum);
+        let mut inode_meta = self.metas[index(meta.0)].clone();
+        if !object.is_regular {
+            inode_meta.mtime = self.time;
+        }
+        let (inode, text) = (object.inode, checksum.to_hex());
+        self.by_checksum.insert(checksum, id);
+        self.volume.set_meta(inode, &inode_meta).map_err(Error::volume(&text))
+    }
+
+    /// Names every object that is part of a tree, or came with its checksum, and forgets the others:
+    /// those whose path came again in the same layer, or whose label was not the last word.
+    pub fn seal(&mut self, trees: &[&Directory]) -> Result<(), Error> {
+        let mut used = vec![false; self.objects.len()];
+        used[..self.pinned].fill(true);
+        trees.iter().for_each(|tree| mark(tree, &mut used));
+        for (at, used) in used.into_iter().enumerate() {
+            let Object { checksum, inode, .. } = self.objects[at];
+            if used {
+                self.name(checksum, "file", inode)?;
+            } else {
+                self.volume.forget(inode).map_err(Error::volume(&checksum.to_hex()))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, object: Object) -> Result<ObjectId, Error> {
         let id = u32::try_from(self.objects.len()).map_err(|_| Error::TooManyObjects)?;
-        self.name(object.checksum, "file", object.inode)?;
         self.objects.push(object);
         self.by_checksum.insert(object.checksum, ObjectId(id));
         Ok(ObjectId(id))
     }
 
-    fn name(&mut self, checksum: Sha256Digest, extension: &str, inode: Inode) -> Result<(), Error> {
+    /// What the store made besides file objects.
+    pub(super) fn own(&self) -> &[Made] {
+        &self.own
+    }
+
+    /// Puts an object into its directory; returns its path.
+    fn name(
+        &mut self,
+        checksum: Sha256Digest,
+        extension: &str,
+        inode: Inode,
+    ) -> Result<String, Error> {
         let hex = checksum.to_hex();
         let (first, rest) = hex.split_at(2);
         let slot = usize::from(checksum.0[0]);
@@ -244,11 +322,24 @@ impl<V: Volume> Store<V> {
                     .link(self.objects_directory, first.as_bytes(), made)
                     .map_err(Error::volume(first))?;
                 self.fan_out[slot] = Some(made);
+                let path = format!("ostree/repo/objects/{first}");
+                self.own.push(Made::directory(&path, made, meta));
                 made
             }
         };
         let name = format!("{rest}.{extension}");
-        self.volume.link(directory, name.as_bytes(), inode).map_err(Error::volume(&hex))
+        self.volume.link(directory, name.as_bytes(), inode).map_err(Error::volume(&hex))?;
+        Ok(format!("ostree/repo/objects/{first}/{name}"))
+    }
+}
+
+/// Marks the objects of a tree as used.
+fn mark(tree: &Directory, used: &mut [bool]) {
+    for node in tree.entries.values() {
+        match node {
+            Node::File(id) => used[index(id.0)] = true,
+            Node::Directory(below) => mark(below, used),
+        }
     }
 }
 

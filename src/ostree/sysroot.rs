@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::error::Error;
+use super::made::Made;
 use super::refs;
 use super::store::Store;
 use crate::digest::Sha256Digest;
+use crate::labels::{FileType, Labels};
 use crate::volume::{Inode, Meta, Timestamp, Volume};
 
 /// A volume with the skeleton of an ostree sysroot and an object store in it.
@@ -20,6 +22,7 @@ pub struct Sysroot<V> {
 #[derive(Debug)]
 struct Places {
     directories: BTreeMap<String, Inode>,
+    made: Vec<Made>,
     time: Timestamp,
 }
 
@@ -27,10 +30,11 @@ impl<V: Volume> Sysroot<V> {
     /// Lays out an empty sysroot with a repository (ostree-contract 1.1, 4.1). `time` stamps
     /// everything whose time the contract leaves free.
     pub fn create(mut volume: V, time: Timestamp) -> Result<Self, Error> {
-        let mut tree = Places { directories: BTreeMap::new(), time };
+        let mut tree = Places { directories: BTreeMap::new(), made: Vec::new(), time };
         tree.directories.insert(String::new(), volume.root());
         let root = Meta { mtime: time, ..Meta::root_owned(0o755) };
         volume.set_meta(volume.root(), &root).map_err(Error::volume("/"))?;
+        tree.made.push(Made::directory("", volume.root(), root));
         for path in ["boot", "boot/efi", "ostree/bootc", "ostree/deploy"] {
             tree.directory(&mut volume, path, 0o755)?;
         }
@@ -54,7 +58,7 @@ impl<V: Volume> Sysroot<V> {
     pub fn file(&mut self, path: &str, mode: u16, bytes: &[u8]) -> Result<(), Error> {
         let meta = Meta { mtime: self.tree.time, ..Meta::root_owned(mode) };
         let inode = self.store.volume.file(&meta, bytes).map_err(Error::volume(path))?;
-        self.link(path, inode)
+        self.adopt(path, inode, meta, FileType::Regular)
     }
 
     /// Makes a symbolic link owned by root.
@@ -62,7 +66,35 @@ impl<V: Volume> Sysroot<V> {
         let meta = Meta { mtime: self.tree.time, ..Meta::root_owned(0o777) };
         let inode =
             self.store.volume.symlink(&meta, target.as_bytes()).map_err(Error::volume(path))?;
+        self.adopt(path, inode, meta, FileType::Symlink)
+    }
+
+    /// Gives an inode that is not part of the image its only name.
+    pub(super) fn adopt(
+        &mut self,
+        path: &str,
+        inode: Inode,
+        meta: Meta,
+        file_type: FileType,
+    ) -> Result<(), Error> {
+        self.record(path, inode, meta, file_type);
         self.link(path, inode)
+    }
+
+    /// Remembers an inode that is not part of the image, to be labelled by its path.
+    pub(super) fn record(&mut self, path: &str, inode: Inode, meta: Meta, file_type: FileType) {
+        self.tree.made.push(Made { path: path.to_owned(), inode, meta, file_type });
+    }
+
+    /// Labels everything around the deployment as the policy says; objects and copies of the image's
+    /// files have their labels already.
+    pub fn label(&mut self, labels: &dyn Labels) -> Result<(), Error> {
+        let Self { store, tree } = self;
+        let own = store.own().to_vec();
+        for made in tree.made.iter().chain(&own) {
+            made.label(&mut store.volume, labels)?;
+        }
+        Ok(())
     }
 
     /// Gives an inode a name; missing parent directories are made.
@@ -123,6 +155,7 @@ impl Places {
         let meta = Meta { mtime: self.time, ..Meta::root_owned(mode) };
         let made = volume.directory(&meta).map_err(Error::volume(path))?;
         volume.link(parent, name.as_bytes(), made).map_err(Error::volume(path))?;
+        self.made.push(Made::directory(path, made, meta));
         self.directories.insert(path.to_owned(), made);
         Ok(made)
     }

@@ -4,8 +4,8 @@
 //! its own into a few buffers; they are *committed* strictly in order, so the bytes of the disk do
 //! not depend on the number of threads.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::collections::btree_map::{self, BTreeMap};
 use std::io::{BufRead, BufReader};
 
 use super::error::{Error, LayerError};
@@ -70,7 +70,7 @@ pub fn import<V: Volume>(
     let sizes_bytes = image.layers.iter().map(|layer| layer.size_bytes).collect();
     context.reporter.report(Event::Layers { sizes_bytes });
     let mut merge = Merge::new();
-    let mut layer_commits = BTreeMap::new();
+    let mut trees = BTreeMap::new();
     let mut ahead = VecDeque::new();
     let mut next = 0;
     for index in 0..image.layers.len() {
@@ -81,14 +81,8 @@ pub fn import<V: Volume>(
         }
         let Some(unpacked) = ahead.pop_front() else { break };
         let tree = read_layer(&mut sysroot.store, unpacked, index, context).map_err(in_error)?;
-        let digest = image.layers[index].digest;
-        if let btree_map::Entry::Vacant(vacant) = layer_commits.entry(digest) {
-            let times = image.layers.iter().filter(|layer| layer.digest == digest).count();
-            let commit = ostree::commit_layer(&mut sysroot.store, &tree, times, timestamp_secs)
-                .map_err(|error| in_error(error.into()))?;
-            vacant.insert(commit);
-        }
-        merge.add(&sysroot.store, tree).map_err(|error| in_error(error.into()))?;
+        merge.add(&sysroot.store, tree.clone()).map_err(|error| in_error(error.into()))?;
+        trees.entry(image.layers[index].digest).or_insert(tree);
         context.reporter.report(Event::LayerDone { layer: index });
     }
     let (tree, warning) = merge.finish(&sysroot.store);
@@ -96,6 +90,14 @@ pub fn import<V: Volume>(
         context.reporter.report(Event::Warning { message });
     }
     let tree = tree.ok_or(Error::NoLayers)?;
+    let all: Vec<&Directory> = trees.values().chain([&tree]).collect();
+    sysroot.store.seal(&all)?;
+    let mut layer_commits = BTreeMap::new();
+    for (digest, tree) in trees {
+        let times = image.layers.iter().filter(|layer| layer.digest == digest).count();
+        let commit = ostree::commit_layer(&mut sysroot.store, &tree, times, timestamp_secs)?;
+        layer_commits.insert(digest, commit);
+    }
     Ok(Imported { tree, layer_commits })
 }
 

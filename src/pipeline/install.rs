@@ -200,6 +200,8 @@ fn deploy<V: Volume>(
         bls_entry: &entry.to_text()?,
         origin: &inputs.target.origin(),
         extra_etc: &extra_etc(inputs.request, decisions),
+        composefs: None,
+        labels: None,
     };
     ostree::deploy(sysroot, &deployment)?;
     Ok(entry.options())
