@@ -10,7 +10,8 @@
 //! | [`selinux`] | whether the image has an SELinux policy |
 //! | [`os_release`] | the name of the system, for the menu |
 //! | [`bls`] | the text of the boot entry |
-//! | [`grub`] | GRUB: binaries for the ESP, `grub.cfg`, `grubenv` |
+//! | [`loader`] | which boot loader the disk gets: the one place that decides |
+//! | [`grub`] | GRUB without bootupd: binaries for the ESP, `grub.cfg`, `grubenv` |
 //!
 //! Paths name the merged image: without leading `/`, the image's `/etc` below `usr/etc`
 //! ([`crate::files::Deployed`] hides that).
@@ -20,6 +21,7 @@ use crate::files::{Files, FilesError};
 pub mod bls;
 pub mod grub;
 pub mod kernel;
+pub mod loader;
 pub mod os_release;
 pub mod prepare_root;
 pub mod selinux;

@@ -5,7 +5,7 @@ use super::import::{Context, Imported, import};
 use super::request::{BootLoader, Request};
 use crate::boot::grub::bridge;
 use crate::boot::grub::config::Reader;
-use crate::boot::grub::esp::{self, EspContent};
+use crate::boot::loader::{self, EspContent, Origin};
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::install::{Install, Notice};
 use crate::config::kargs_d;
@@ -260,12 +260,16 @@ fn boot_loader<V: Volume>(
     }
     let files = ImageFiles::new(&sysroot.store, tree);
     let root_uuid = inputs.ids.root_fs.to_string();
-    let loader = esp::plan(&files, inputs.request.arch, &root_uuid)?;
-    if loader.reader == Reader::Bridge {
+    let target = loader::Target {
+        arch: inputs.request.arch,
+        boot_uuid: &root_uuid,
+        skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
+    };
+    let loader = loader::plan(&files, target)?;
+    if let Origin::Own { reader: Reader::Bridge, .. } = &loader.origin {
         check_bridge(decisions, context)?;
     }
-    let detail = format!("boot loader: `{}`, entries read by {:?}", loader.grub, loader.reader);
-    context.reporter.report(Event::Detail { message: detail });
+    context.reporter.report(Event::Detail { message: format!("boot loader: {}", loader.origin) });
     let mut esp = Vec::with_capacity(loader.esp.len());
     for (path, content) in loader.esp {
         let bytes = match content {
@@ -279,8 +283,8 @@ fn boot_loader<V: Volume>(
     }
     for file in loader.boot {
         let path = format!("boot/{}", file.path);
-        if let Some((directory, _)) = path.rsplit_once('/') {
-            sysroot.directory(directory, 0o700)?;
+        if let Some((directory, _)) = file.path.rsplit_once('/') {
+            sysroot.directory(&format!("boot/{directory}"), 0o700)?;
         }
         sysroot.file(&path, file.mode, &file.bytes)?;
     }

@@ -9,6 +9,7 @@
 //!
 //! The texts are `templates/grub-*.cfg`.
 
+use super::super::loader::BootConfig;
 use super::pe::GrubBinary;
 
 const STUB: &str = include_str!("../../../templates/grub-stub.cfg");
@@ -32,17 +33,6 @@ pub enum Reader {
     Blsuki,
     /// A GRUB script; see [`super::bridge`] for what it cannot carry.
     Bridge,
-}
-
-/// A file of `/boot`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootConfig {
-    /// Path below `/boot`; its directory has mode 0700.
-    pub path: &'static str,
-    /// Permission bits.
-    pub mode: u16,
-    /// Content.
-    pub bytes: Vec<u8>,
 }
 
 impl Reader {

@@ -19,11 +19,12 @@
 
 use std::collections::BTreeMap;
 
+use super::super::loader::{EspContent, Loader, Origin};
 use super::super::{BootError, is_regular};
-use super::config::{self, BootConfig, Reader};
+use super::config::{self, Reader};
 use super::packages;
 use super::pe::{self, GrubBinary};
-use crate::files::{Deployed, FileKind, Files};
+use crate::files::{FileKind, Files};
 use crate::spec::Arch;
 
 /// Places that hold an `EFI` directory as the ESP should have it, after those of `usr/lib/efi`.
@@ -31,31 +32,9 @@ const TREES: [&str; 3] =
     ["usr/lib/bootupd/updates/EFI", "usr/lib/ostree-boot/efi/EFI", "boot/efi/EFI"];
 const COMPONENTS: &str = "usr/lib/efi";
 
-/// What an ESP file holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EspContent {
-    /// The bytes of the regular file at this path of the image.
-    Image(String),
-    /// These bytes.
-    Bytes(Vec<u8>),
-}
-
-/// The boot loader of a disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loader {
-    /// Files of the ESP by path (`EFI/BOOT/BOOTX64.EFI`).
-    pub esp: BTreeMap<String, EspContent>,
-    /// Files below `/boot`.
-    pub boot: Vec<BootConfig>,
-    /// How GRUB will read the boot entries.
-    pub reader: Reader,
-    /// Path of GRUB in the image.
-    pub grub: String,
-}
-
 /// The file names of one architecture.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Names {
+pub(in super::super) struct Names {
     /// The removable path's file in `EFI/BOOT`.
     pub removable: &'static str,
     /// shim in the vendor's directory.
@@ -75,7 +54,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    fn of(arch: Arch) -> Self {
+    /// The names of an architecture.
+    pub fn of(arch: Arch) -> Self {
         match arch {
             Arch::X86_64 => Self {
                 removable: "BOOTX64.EFI",
@@ -112,9 +92,12 @@ pub(super) struct Found {
     pub stubs: Vec<String>,
 }
 
-/// Finds the boot loader in the merged image and configures it for the root file system of that UUID.
-pub fn plan(files: &dyn Files, arch: Arch, root_uuid: &str) -> Result<Loader, BootError> {
-    let files = &Deployed(files);
+/// Finds the boot loader in the deployed image and configures it for the root file system of that UUID.
+pub(in super::super) fn plan(
+    files: &dyn Files,
+    arch: Arch,
+    root_uuid: &str,
+) -> Result<Loader, BootError> {
     let names = Names::of(arch);
     let found = find(files, arch, &names)?;
     let binary = files.read(&found.grub, pe::LIMIT_BYTES)?.unwrap_or_default();
@@ -132,7 +115,7 @@ pub fn plan(files: &dyn Files, arch: Arch, root_uuid: &str) -> Result<Loader, Bo
         esp.insert(format!("EFI/{directory}/grub.cfg"), stub.clone());
     }
     let boot = config::boot_files(reader, &binary);
-    Ok(Loader { esp, boot, reader, grub: found.grub })
+    Ok(Loader { esp, boot, origin: Origin::Own { grub: found.grub, reader } })
 }
 
 fn find(files: &dyn Files, arch: Arch, names: &Names) -> Result<Found, BootError> {
@@ -257,6 +240,11 @@ mod tests {
         })
     }
 
+    fn reader(loader: &Loader) -> Reader {
+        let Origin::Own { reader, .. } = &loader.origin else { panic!("{:?}", loader.origin) };
+        *reader
+    }
+
     fn paths(files: &MemoryFiles) -> Vec<String> {
         plan(files, Arch::X86_64, UUID).unwrap().esp.into_keys().collect()
     }
@@ -283,7 +271,7 @@ mod tests {
             ("EFI/debian/grub.cfg".to_owned(), EspContent::Bytes(config::stub(UUID))),
         ]);
         assert_eq!(loader.esp, expected);
-        assert_eq!(loader.reader, Reader::Bridge);
+        assert_eq!(reader(&loader), Reader::Bridge);
     }
 
     #[test]
@@ -307,7 +295,7 @@ mod tests {
             assert_eq!(paths(&payload(root, &names)), expected, "{root}");
         }
         let loader = plan(&payload(TREES[0], &names), Arch::X86_64, UUID).unwrap();
-        assert_eq!(loader.reader, Reader::Blscfg);
+        assert_eq!(reader(&loader), Reader::Blscfg);
     }
 
     #[test]
