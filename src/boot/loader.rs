@@ -2,14 +2,15 @@
 //!
 //! | | the image has | the disk gets |
 //! |---|---|---|
-//! | 1 | a shim with its GRUB | both, with a configuration of our own ([`grub::esp`]) |
-//! | 2 | neither | no disk: [`BootError::NoBootLoader`] |
+//! | 1 | `usr/lib/bootupd/updates/EFI.json` | what bootupd would install ([`bootupd`]) |
+//! | 2 | a shim with its GRUB | both, with a configuration of our own ([`grub::esp`]) |
+//! | 3 | neither | no disk: [`BootError::NoBootLoader`] |
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::grub::config::Reader;
-use super::{BootError, grub};
+use super::{BootError, bootupd, grub};
 use crate::files::{Deployed, Files};
 use crate::spec::Arch;
 
@@ -36,6 +37,14 @@ pub struct BootConfig {
 /// Whose boot loader and configuration it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
+    /// bootupd's payload with the static configuration of the image. How it reads boot entries is the
+    /// image's affair.
+    Bootupd {
+        /// The payload's version, for people.
+        version: String,
+        /// Whether the image could also boot from BIOS, which the disk does not.
+        leaves_out_bios: bool,
+    },
     /// Binaries of the image with a configuration of ours.
     Own {
         /// Path of GRUB in the image.
@@ -48,6 +57,10 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bootupd { version, leaves_out_bios } => {
+                write!(f, "bootupd's {version}")?;
+                f.write_str(if *leaves_out_bios { ", for UEFI only" } else { "" })
+            }
             Self::Own { grub, reader } => write!(f, "`{grub}`, entries read by {reader:?}"),
         }
     }
@@ -78,5 +91,8 @@ pub struct Target<'a> {
 /// Decides on the boot loader of the merged image.
 pub fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loader, BootError> {
     let files = &Deployed(files);
-    grub::esp::plan(files, target.arch, target.boot_uuid)
+    match bootupd::plan(files, target)? {
+        Some(loader) => Ok(loader),
+        None => grub::esp::plan(files, target.arch, target.boot_uuid),
+    }
 }

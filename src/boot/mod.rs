@@ -11,6 +11,7 @@
 //! | [`os_release`] | the name of the system, for the menu |
 //! | [`bls`] | the text of the boot entry |
 //! | [`loader`] | which boot loader the disk gets: the one place that decides |
+//! | [`bootupd`] | bootupd: its payload, its static configuration, its state |
 //! | [`grub`] | GRUB without bootupd: binaries for the ESP, `grub.cfg`, `grubenv` |
 //!
 //! Paths name the merged image: without leading `/`, the image's `/etc` below `usr/etc`
@@ -19,6 +20,7 @@
 use crate::files::{Files, FilesError};
 
 pub mod bls;
+pub mod bootupd;
 pub mod grub;
 pub mod kernel;
 pub mod loader;
@@ -124,6 +126,9 @@ pub enum BootError {
     /// Several directories could be the vendor's.
     #[error("several shims in the boot loader's files: {}", .0.join(", "))]
     SeveralShims(Vec<String>),
+    /// bootupd's part of the image cannot be used.
+    #[error(transparent)]
+    Bootupd(#[from] bootupd::BootupdError),
     /// A GRUB binary is not what it should be.
     #[error("`{path}` is no GRUB for UEFI: {problem}")]
     GrubImage {

@@ -1,0 +1,112 @@
+//! bootupd: what `bootupctl backend install --write-uuid` would write, for a disk that may go to any
+//! machine.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | `payload` | which files go to the ESP |
+//! | `grub_static` | the static configuration of GRUB, pieced together from the image's |
+//! | `state` | `bootupd-state.json`, by which bootupd in the guest knows what is installed |
+//!
+//! | written | content | unless |
+//! |---|---|---|
+//! | ESP `EFI/…` | the payload | |
+//! | ESP `EFI/<vendor>/grub.cfg` | `grub-static-efi.cfg` | |
+//! | ESP `EFI/<vendor>/bootuuid.cfg` | as below | `skip-boot-uuid` |
+//! | `/boot/grub2/grub.cfg` | `grub-static-pre.cfg`, `configs.d/*.cfg` | |
+//! | `/boot/grub2/grubenv` | an empty environment block | |
+//! | `/boot/grub2/bootuuid.cfg` | UUID of the file system that `/boot` is on | `skip-boot-uuid` |
+//! | `/boot/bootupd-state.json` | component `EFI` with every file of the payload | |
+//!
+//! The component `BIOS` is not installed, so it is not in the state either: bootupd would believe in
+//! an MBR that is not there, and fail to update it.
+//!
+//! Everything is copied as upstream would: a payload without `EFI/BOOT` boots from no removable path,
+//! and nothing is put there instead, because bootupd would not keep it up to date.
+
+use std::collections::BTreeMap;
+
+use super::grub::esp::Names;
+use super::loader::{BootConfig, EspContent, Loader, Origin, Target};
+use super::{BootError, CONFIG_LIMIT_BYTES};
+use crate::files::Files;
+
+mod grub_static;
+mod payload;
+mod state;
+
+use payload::Payload;
+
+/// Why bootupd's part of the image cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BootupdError {
+    /// A file that bootupd needs is missing.
+    #[error("the image has bootupd, but no `{0}`")]
+    Missing(String),
+    /// A text is not UTF-8.
+    #[error("`{0}` is not UTF-8")]
+    NotUtf8(String),
+    /// The metadata of a component cannot be understood.
+    #[error("`{path}`: {problem}")]
+    Metadata {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The payload has something that bootupd does not install.
+    #[error("`{path}` in bootupd's payload is {what}")]
+    Payload {
+        /// Where it is.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// No directory is the vendor's.
+    #[error("bootupd's payload in `{root}` has no `EFI/<vendor>/{shim}`")]
+    NoShim {
+        /// Where the payload is.
+        root: String,
+        /// The file's name.
+        shim: &'static str,
+    },
+}
+
+/// The boot loader, if the image has bootupd and bootupd has something for UEFI.
+pub(super) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Option<Loader>, BootError> {
+    let Some(meta) = state::metadata(files, "EFI")? else { return Ok(None) };
+    let payload = Payload::find(files)?;
+    let vendor = payload.vendor(Names::of(target.arch).shim)?.to_owned();
+    let uuid = (!target.skip_boot_uuid).then(|| grub_static::boot_uuid(target.boot_uuid));
+    let tree = state::file_tree(files, &payload)?;
+    let origin = Origin::Bootupd {
+        version: meta.version.clone(),
+        leaves_out_bios: state::metadata(files, "BIOS")?.is_some(),
+    };
+
+    let mut esp: BTreeMap<String, EspContent> = payload
+        .merged()
+        .map(|(path, file)| (format!("EFI/{path}"), EspContent::Image(file.image.clone())))
+        .collect();
+    let efi = EspContent::Bytes(grub_static::efi_config(files)?);
+    esp.insert(format!("EFI/{vendor}/grub.cfg"), efi);
+    if let Some(text) = &uuid {
+        esp.insert(format!("EFI/{vendor}/bootuuid.cfg"), EspContent::Bytes(text.clone()));
+    }
+    let config = |path, mode, bytes| BootConfig { path, mode, bytes };
+    let mut boot = vec![
+        config("grub2/grub.cfg", 0o600, grub_static::config(files)?),
+        config("grub2/grubenv", 0o600, grub_static::environment()),
+        config("bootupd-state.json", 0o644, state::to_json(meta, tree)),
+    ];
+    boot.extend(uuid.map(|text| config("grub2/bootuuid.cfg", 0o600, text)));
+    Ok(Some(Loader { esp, boot, origin }))
+}
+
+/// A configuration file that has to be there, links followed.
+fn required(files: &dyn Files, path: &str) -> Result<Vec<u8>, BootError> {
+    let bytes = files.read_following(path, CONFIG_LIMIT_BYTES)?;
+    bytes.ok_or_else(|| BootupdError::Missing(path.to_owned()).into())
+}
+
+#[cfg(test)]
+mod tests;
