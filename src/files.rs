@@ -64,6 +64,12 @@ pub trait Files {
         }
     }
 
+    /// Whether `path` leads to a regular file, symbolic links followed.
+    fn leads_to_file(&self, path: &str) -> bool {
+        let kind = self.resolve(path).and_then(|real| self.kind(&real));
+        matches!(kind, Some(FileKind::Regular { .. }))
+    }
+
     /// The path of what `path` leads to when every symbolic link is followed.
     fn resolve(&self, path: &str) -> Option<String> {
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
@@ -218,5 +224,7 @@ mod tests {
         assert_eq!(read("up/os-release").as_deref(), Some(&b"ID=x"[..]));
         assert_eq!(read("loop"), None);
         assert_eq!(read("missing"), None);
+        assert!(files.leads_to_file("up/os-release") && files.leads_to_file("abs"));
+        assert!(["up", "loop", "missing"].iter().all(|path| !files.leads_to_file(path)));
     }
 }

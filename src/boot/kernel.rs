@@ -11,7 +11,7 @@
 //! A `vmlinuz` that is a symbolic link counts, and the link itself goes to `/boot`, as the official
 //! installer does; since it points nowhere from there, [`Kernel::is_link`] tells.
 
-use super::{BootError, is_regular};
+use super::BootError;
 use crate::files::{Deployed, FileKind, Files};
 
 const MODULES: &str = "usr/lib/modules";
@@ -124,7 +124,7 @@ pub fn find(files: &dyn Files) -> Result<Kernel, BootError> {
         .collect();
     let mut kernels: Vec<&String> = directories
         .iter()
-        .filter(|name| is_regular(files, &format!("{modules}/{name}/vmlinuz")))
+        .filter(|name| files.leads_to_file(&format!("{modules}/{name}/vmlinuz")))
         .collect();
     match (kernels.pop(), kernels.is_empty()) {
         (Some(version), true) => load(files, &modules, version),
@@ -137,7 +137,7 @@ pub fn find(files: &dyn Files) -> Result<Kernel, BootError> {
 
 fn load(files: &dyn Files, modules: &str, version: &str) -> Result<Kernel, BootError> {
     let beside = |name: &str| format!("{modules}/{version}/{name}");
-    let regular = |name: &str| Some(beside(name)).filter(|path| is_regular(files, path));
+    let regular = |name: &str| Some(beside(name)).filter(|path| files.leads_to_file(path));
     if let Some(path) = regular("aboot.img") {
         return Err(BootError::NotSupportedYet { what: "Android boot images", path });
     }

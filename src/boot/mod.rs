@@ -1,7 +1,7 @@
 //! What makes the disk boot: which files go to `/boot` and to the ESP, and what they say.
 //!
-//! Everything here is pure: functions look at the merged image through [`Files`] and return values;
-//! nothing is written. The pipeline puts the values where they say.
+//! Everything here is pure: functions look at the merged image through [`crate::files::Files`] and
+//! return values; nothing is written. The pipeline puts the values where they say.
 //!
 //! | module | what it decides |
 //! |---|---|
@@ -17,7 +17,7 @@
 //! Paths name the merged image: without leading `/`, the image's `/etc` below `usr/etc`
 //! ([`crate::files::Deployed`] hides that).
 
-use crate::files::{Files, FilesError};
+use crate::files::FilesError;
 
 pub mod bls;
 pub mod bootupd;
@@ -145,11 +145,4 @@ pub enum BootError {
         /// Names of modules.
         missing: Vec<String>,
     },
-}
-
-/// Whether `path` leads to a regular file, links followed.
-fn is_regular(files: &dyn Files, path: &str) -> bool {
-    let real = files.resolve(path);
-    real.and_then(|real| files.kind(&real))
-        .is_some_and(|kind| matches!(kind, crate::files::FileKind::Regular { .. }))
 }

@@ -18,7 +18,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::{ConfigError, is_regular, load as load_file, matches_arch, toml_names};
+use super::{ConfigError, load as load_file, matches_arch, toml_names};
 use crate::files::{Deployed, FileKind, Files};
 use crate::spec::Arch;
 
@@ -194,7 +194,7 @@ fn paths(files: &dyn Files) -> BTreeMap<String, String> {
             );
             if masks {
                 paths.remove(&name);
-            } else if is_regular(files, &path) {
+            } else if files.leads_to_file(&path) {
                 paths.insert(name, path);
             }
         }

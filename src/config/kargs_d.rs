@@ -10,7 +10,7 @@
 
 use serde::Deserialize;
 
-use super::{ConfigError, is_regular, load, matches_arch, toml_names};
+use super::{ConfigError, load, matches_arch, toml_names};
 use crate::files::{Deployed, Files};
 use crate::spec::Arch;
 
@@ -30,7 +30,7 @@ pub fn load_kargs(files: &dyn Files, arch: Arch) -> Result<Vec<String>, ConfigEr
     let mut all = Vec::new();
     for name in toml_names(files, &directory) {
         let path = format!("{directory}/{name}");
-        if !is_regular(files, &path) {
+        if !files.leads_to_file(&path) {
             continue;
         }
         let fragment: Fragment = load(files, &path)?;

@@ -5,7 +5,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::files::{FileKind, Files, FilesError};
+use crate::files::{Files, FilesError};
 use crate::spec::Arch;
 
 pub mod install;
@@ -42,12 +42,6 @@ pub enum ConfigError {
 fn toml_names(files: &dyn Files, directory: &str) -> Vec<String> {
     let wanted = |name: &String| name.ends_with(".toml") && !name.starts_with('.');
     files.names(directory).into_iter().filter(wanted).collect()
-}
-
-/// Whether `path` leads to a regular file, links followed.
-fn is_regular(files: &dyn Files, path: &str) -> bool {
-    let kind = files.resolve(path).and_then(|real| files.kind(&real));
-    matches!(kind, Some(FileKind::Regular { .. }))
 }
 
 /// Reads and parses a file that is there.

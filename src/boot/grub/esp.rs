@@ -19,8 +19,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::BootError;
 use super::super::loader::{EspContent, Loader, Origin};
-use super::super::{BootError, is_regular};
 use super::config::{self, Reader};
 use super::packages;
 use super::pe::{self, GrubBinary};
@@ -131,13 +131,13 @@ fn find(files: &dyn Files, arch: Arch, names: &Names) -> Result<Found, BootError
         return Ok(found);
     }
     let modules = format!("{}/moddep.lst", names.modules);
-    if is_regular(files, &modules) {
+    if files.leads_to_file(&modules) {
         let what =
             "composing an unsigned GRUB of modules (the image has no shim with a signed GRUB)";
         return Err(BootError::NotSupportedYet { what, path: names.modules.to_owned() });
     }
     for path in [names.systemd.to_owned(), format!("{}.signed", names.systemd)] {
-        if is_regular(files, &path) {
+        if files.leads_to_file(&path) {
             return Err(BootError::NotSupportedYet { what: "systemd-boot", path });
         }
     }
@@ -169,7 +169,8 @@ fn tree(files: &dyn Files, root: &str) -> BTreeMap<String, String> {
             let full = format!("{root}{path}");
             if files.kind(&full) == Some(FileKind::Directory) {
                 todo.push(path);
-            } else if let Some(real) = files.resolve(&full).filter(|real| is_regular(files, real)) {
+            } else if let Some(real) = files.resolve(&full).filter(|real| files.leads_to_file(real))
+            {
                 found.insert(path[1..].to_owned(), real);
             }
         }

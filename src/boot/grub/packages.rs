@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::is_regular;
 use super::esp::{Found, Names};
 use crate::files::Files;
 use crate::spec::Arch;
@@ -56,7 +55,7 @@ pub(super) fn find(files: &dyn Files, arch: Arch, names: &Names) -> Option<Found
     Distribution::all().find_map(|distribution| {
         let places = distribution.places(arch);
         let first = |paths: &[String]| {
-            let path = paths.iter().find(|path| is_regular(files, path))?;
+            let path = paths.iter().find(|path| files.leads_to_file(path))?;
             files.resolve(path)
         };
         let (shim, grub) = (first(&places.shim)?, first(&places.grub)?);
