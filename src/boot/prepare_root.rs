@@ -92,14 +92,22 @@ impl PrepareRoot {
         }
     }
 
-    /// Refuses what the pipeline cannot make yet: any composefs.
+    /// Refuses what the pipeline cannot make yet: composefs that insists on fs-verity.
     pub fn require_supported(&self) -> Result<(), BootError> {
         match self.composefs()? {
-            Composefs::Off => Ok(()),
-            Composefs::On => Err(self.unsupported("composefs.enabled = yes")),
+            Composefs::Off | Composefs::On => Ok(()),
             Composefs::Verity => Err(self.unsupported("composefs.enabled = verity")),
             Composefs::Signed => Err(self.unsupported("composefs.enabled = signed")),
         }
+    }
+
+    /// Whether layers over an encapsulated base may bring paths outside of `/usr` and `/etc`: they show
+    /// where an overlay is the root, not where `/` of the deployment is.
+    ///
+    /// As the official importer, this takes an unknown value of `composefs.enabled` for `no`.
+    pub fn allows_nonusr(&self) -> bool {
+        let is_transient = matches!(self.get("root", "transient"), Some("true" | "1"));
+        is_transient || self.composefs().is_ok_and(|composefs| composefs != Composefs::Off)
     }
 
     fn unsupported(&self, what: &'static str) -> BootError {
@@ -117,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_composefs_off_is_supported() {
+    fn composefs_is_supported_without_verity() {
         let cases = [
             ("", Composefs::Off),
             ("[sysroot]\nreadonly = true\n", Composefs::Off),
@@ -134,9 +142,30 @@ mod tests {
         for (text, expected) in cases {
             let file = load(text).unwrap();
             assert_eq!(file.composefs().unwrap(), expected, "{text:?}");
-            assert_eq!(file.require_supported().is_ok(), expected == Composefs::Off, "{text:?}");
+            let supported = matches!(expected, Composefs::Off | Composefs::On);
+            assert_eq!(file.require_supported().is_ok(), supported, "{text:?}");
+            assert_eq!(file.allows_nonusr(), expected != Composefs::Off, "{text:?}");
         }
+        let refusal = load("[composefs]\nenabled=signed").unwrap().require_supported().unwrap_err();
+        let says =
+            "not supported yet: composefs.enabled = signed (`usr/lib/ostree/prepare-root.conf`)";
+        assert_eq!(refusal.to_string(), says);
         assert!(load("[composefs]\nenabled=perhaps").unwrap().require_supported().is_err());
+    }
+
+    #[test]
+    fn a_transient_root_allows_paths_outside_of_usr() {
+        let cases = [
+            ("[root]\ntransient = true", true),
+            ("[root]\ntransient=1\n[composefs]\nenabled=no", true),
+            ("[root]\ntransient=false", false),
+            ("[etc]\ntransient=true", false),
+            ("[composefs]\nenabled=perhaps", false),
+            ("[root]\ntransient=true\n[composefs]\nenabled=perhaps", true),
+        ];
+        for (text, allowed) in cases {
+            assert_eq!(load(text).unwrap().allows_nonusr(), allowed, "{text:?}");
+        }
     }
 
     #[test]
