@@ -1,6 +1,7 @@
-//! Configuration that the image itself carries: `bootc/install/*.toml` and `bootc/kargs.d/*.toml`.
+//! Configuration that the image itself carries: `bootc/install/*.toml`, `bootc/kargs.d/*.toml` and
+//! `bootc/bound-images.d`.
 //!
-//! Both are read as the official installer reads them: files in order of their names, unknown keys
+//! All are read as the official installer reads them: files in order of their names, unknown keys
 //! refused, fragments for other architectures ignored.
 
 use serde::de::DeserializeOwned;
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::files::{Files, FilesError};
 use crate::spec::Arch;
 
+pub mod bound_images;
 pub mod install;
 pub mod kargs_d;
 
@@ -35,6 +37,22 @@ pub enum ConfigError {
         line: usize,
         /// What is wrong, on one line.
         problem: String,
+    },
+    /// A link to a quadlet does not name an image.
+    #[error("`{path}` {problem}")]
+    BoundImage {
+        /// The link in the image.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A wish of the image that must not be passed over.
+    #[error("not supported yet: {what} (`{path}`)")]
+    NotSupportedYet {
+        /// What the image asks for.
+        what: &'static str,
+        /// Where it says so.
+        path: String,
     },
 }
 
