@@ -12,6 +12,9 @@
 //! | all others | the last wins |
 //!
 //! `root-fs-type` is the old spelling of `filesystem.root.type` and loses to it.
+//!
+//! `enforce-container-sigpolicy = true` is refused: signatures are not checked, and a disk that looks
+//! as if they were would be worse than none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +27,9 @@ use crate::spec::Arch;
 
 const DIRECTORIES: [&str; 3] =
     ["usr/lib/bootc/install", "usr/local/lib/bootc/install", "etc/bootc/install"];
+
+const SIGNATURES: &str =
+    "`enforce-container-sigpolicy`, that is images whose signatures are checked";
 
 /// A type of root file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -96,8 +102,6 @@ pub struct Install {
     pub bootloader: Option<Bootloader>,
     /// `discoverable-partitions`.
     pub discoverable_partitions: Option<bool>,
-    /// `enforce-container-sigpolicy`.
-    pub enforce_container_sigpolicy: Option<bool>,
 }
 
 /// A wish of the image that is not fulfilled.
@@ -134,15 +138,42 @@ impl Install {
         let files = &Deployed(files);
         let mut merged = Self::default();
         let mut old_root_fs = None;
+        let mut enforces = None;
         for path in paths(files).into_values() {
             let Some(install) = load_file::<File>(files, &path)?.install else { continue };
             if matches_arch(install.match_architectures.as_deref(), arch) {
                 last(&mut old_root_fs, install.root_fs_type);
+                let enforced = install.enforce_container_sigpolicy;
+                last(&mut enforces, enforced.map(|enforced| enforced.then_some(path)));
                 merged.add(install);
             }
         }
         merged.root_fs = merged.root_fs.or(old_root_fs);
-        Ok(merged)
+        match enforces.flatten() {
+            Some(path) => Err(ConfigError::NotSupportedYet { what: SIGNATURES, path }),
+            None => Ok(merged),
+        }
+    }
+
+    /// What `root=` says, with this root file system; empty for no `root=`.
+    ///
+    /// With `discoverable-partitions` the system finds its root by the type of the partition.
+    pub fn root_spec(&self, root_uuid: &str) -> String {
+        match &self.root_mount_spec {
+            Some(spec) => spec.clone(),
+            None if self.discoverable_partitions == Some(true) => String::new(),
+            None => format!("UUID={root_uuid}"),
+        }
+    }
+
+    /// What `boot=` and the entry of `/boot` in fstab say; without, there are none.
+    pub fn boot_spec(&self) -> Option<&str> {
+        self.boot_mount_spec.as_deref().filter(|spec| !spec.is_empty())
+    }
+
+    /// Whether the image wants no boot loader installed: it brings its own, or needs none.
+    pub fn forgoes_boot_loader(&self) -> bool {
+        self.bootloader == Some(Bootloader::None)
     }
 
     /// What the image asks for and does not get.
@@ -150,7 +181,8 @@ impl Install {
         let root_fs = self.root_fs.filter(|fs| *fs != RootFs::Ext4).map(Notice::RootFs);
         let first = self.block.as_ref().and_then(|block| block.first());
         let luks = (first == Some(&BlockSetup::Tpm2Luks)).then_some(Notice::Luks);
-        let bootloader = self.bootloader.filter(|loader| *loader != Bootloader::Grub);
+        let others = [Bootloader::Systemd, Bootloader::GrubCc];
+        let bootloader = self.bootloader.filter(|loader| others.contains(loader));
         [root_fs, luks, bootloader.map(Notice::Bootloader)].into_iter().flatten().collect()
     }
 
@@ -172,7 +204,6 @@ impl Install {
         last(&mut self.skip_boot_uuid, install.bootupd.and_then(|bootupd| bootupd.skip_boot_uuid));
         last(&mut self.bootloader, install.bootloader);
         last(&mut self.discoverable_partitions, install.discoverable_partitions);
-        last(&mut self.enforce_container_sigpolicy, install.enforce_container_sigpolicy);
     }
 }
 
@@ -307,7 +338,7 @@ boot-mount-spec = \"LABEL=boot\"
 bootupd.skip-boot-uuid = true
 bootloader = \"systemd\"
 discoverable-partitions = true
-enforce-container-sigpolicy = true
+enforce-container-sigpolicy = false
 ")
         .unwrap();
         assert_eq!(install.root_fs, Some(RootFs::Btrfs));
@@ -315,11 +346,62 @@ enforce-container-sigpolicy = true
         assert_eq!(install.boot_mount_spec.as_deref(), Some("LABEL=boot"));
         assert_eq!(install.skip_boot_uuid, Some(true));
         assert_eq!(install.discoverable_partitions, Some(true));
-        assert_eq!(install.enforce_container_sigpolicy, Some(true));
         let notices =
             [Notice::RootFs(RootFs::Btrfs), Notice::Luks, Notice::Bootloader(Bootloader::Systemd)];
         assert_eq!(install.notices(), notices);
         assert_eq!(one("").unwrap(), Install::default());
+    }
+
+    #[test]
+    fn mount_specs_can_be_left_out() {
+        let cases = [
+            ("", "UUID=u", None),
+            ("root-mount-spec = \"\"\nboot-mount-spec = \"\"", "", None),
+            (
+                "root-mount-spec = \"LABEL=root\"\nboot-mount-spec = \"LABEL=b\"",
+                "LABEL=root",
+                Some("LABEL=b"),
+            ),
+            ("discoverable-partitions = true", "", None),
+            ("discoverable-partitions = false", "UUID=u", None),
+            ("discoverable-partitions = true\nroot-mount-spec = \"LABEL=r\"", "LABEL=r", None),
+        ];
+        for (text, root, boot) in cases {
+            let install = one(&format!("[install]\n{text}\n")).unwrap();
+            assert_eq!(
+                (install.root_spec("u").as_str(), install.boot_spec()),
+                (root, boot),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_boot_loader_can_be_left_out() {
+        let cases = [
+            ("none", true, None),
+            ("grub", false, None),
+            ("grub-cc", false, Some(Bootloader::GrubCc)),
+            ("systemd", false, Some(Bootloader::Systemd)),
+        ];
+        for (name, forgone, notice) in cases {
+            let install = one(&format!("[install]\nbootloader = \"{name}\"\n")).unwrap();
+            assert_eq!(install.forgoes_boot_loader(), forgone, "{name}");
+            let notices: Vec<_> = notice.into_iter().map(Notice::Bootloader).collect();
+            assert_eq!(install.notices(), notices, "{name}");
+        }
+    }
+
+    #[test]
+    fn enforced_signatures_are_refused_by_name() {
+        let path = "usr/lib/bootc/install/50-sign.toml";
+        let text = "[install]\nenforce-container-sigpolicy = true\n";
+        let files = MemoryFiles::default().with(path, text);
+        let error = Install::load(&files, Arch::X86_64).unwrap_err().to_string();
+        assert!(error.contains(path) && error.contains("enforce-container-sigpolicy"), "{error}");
+        let later = text.replace("true", "false");
+        let files = files.with("usr/lib/bootc/install/60.toml", later);
+        assert!(Install::load(&files, Arch::X86_64).is_ok());
     }
 
     #[test]
@@ -337,6 +419,10 @@ enforce-container-sigpolicy = true
         for text in cases {
             let error = one(text).unwrap_err();
             assert!(matches!(&error, ConfigError::Invalid { .. }), "{text:?}: {error}");
+            assert!(
+                error.to_string().starts_with("`usr/lib/bootc/install/a.toml` line "),
+                "{error}"
+            );
         }
     }
 }
