@@ -7,6 +7,7 @@ use crate::boot::grub::bridge;
 use crate::boot::grub::config::Reader;
 use crate::boot::loader::{self, EspContent, Origin};
 use crate::boot::{self, bls, kernel::Kernel};
+use crate::config::bound_images::BoundImages;
 use crate::config::install::{Install, Notice};
 use crate::config::kargs_d;
 use crate::digest::Sha256Digest;
@@ -132,15 +133,14 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
     for notice in install.notices().into_iter().filter(|notice| !is_asked_for(notice)) {
         context.reporter.report(Event::Warning { message: notice.to_string() });
     }
-    let root_uuid = format!("UUID={}", inputs.ids.root_fs);
-    let root = match &install.root_mount_spec {
-        Some(spec) => spec.as_str(),
-        None => &root_uuid,
-    };
+    let bound = BoundImages::load(files)?;
+    if !bound.0.is_empty() {
+        context.reporter.report(Event::Warning { message: bound.to_string() });
+    }
     let kargs = Kargs::from_sources(&Sources {
-        root,
+        root: &install.root_spec(&inputs.ids.root_fs.to_string()),
         root_flags: None,
-        boot: install.boot_mount_spec.as_deref().filter(|spec| !spec.is_empty()),
+        boot: install.boot_spec(),
         install: &install.kargs,
         kargs_d: &kargs_d::load_kargs(files, request.arch)?,
         install_deletes: &install.karg_deletes,
@@ -218,7 +218,7 @@ fn extra_etc(request: &Request, decisions: &Decisions) -> Vec<ExtraFile> {
         .root_ssh_authorized_keys
         .as_ref()
         .map(|keys| text(ssh::PATH, ssh::tmpfiles(keys, decisions.root_link.as_deref())));
-    let boot = decisions.install.boot_mount_spec.as_ref().filter(|spec| !spec.is_empty());
+    let boot = decisions.install.boot_spec();
     let fstab = boot.map(|spec| text("etc/fstab", format!("{spec} /boot auto ro 0 0\n")));
     keys.into_iter().chain(fstab).collect()
 }
@@ -255,13 +255,14 @@ fn boot_loader<V: Volume>(
     decisions: &Decisions,
     context: Context<'_>,
 ) -> Result<Vec<EspFile>, Error> {
-    if inputs.request.boot_loader == BootLoader::None {
+    let request = inputs.request;
+    if request.boot_loader == BootLoader::None || decisions.install.forgoes_boot_loader() {
         return Ok(Vec::new());
     }
     let files = ImageFiles::new(&sysroot.store, tree);
     let root_uuid = inputs.ids.root_fs.to_string();
     let target = loader::Target {
-        arch: inputs.request.arch,
+        arch: request.arch,
         boot_uuid: &root_uuid,
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
     };
