@@ -62,7 +62,7 @@ impl Frame {
 }
 
 /// Bytes per framing offset: the smallest width with which body and offsets still fit.
-fn offset_width(body: usize, count: usize) -> usize {
+pub(super) fn offset_width(body: usize, count: usize) -> usize {
     const LARGEST: [(usize, u64); 3] = [(1, 0xff), (2, 0xffff), (4, 0xffff_ffff)];
     let fits = |width: usize, largest: u64| {
         let total = count.checked_mul(width).and_then(|offsets| offsets.checked_add(body));

@@ -22,6 +22,7 @@ mod commit;
 mod deploy;
 mod error;
 mod gvariant;
+mod gvariant_reader;
 mod image_files;
 mod layer;
 mod made;
