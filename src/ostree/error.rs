@@ -1,5 +1,6 @@
 //! Why the repository or the deployment cannot be written.
 
+use super::encapsulated;
 use super::path::PathError;
 
 /// What is wrong with an image's content, or with the volume that takes it.
@@ -8,6 +9,9 @@ pub enum Error {
     /// A name cannot be in a commit.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// The image carries a commit, and not in the form it must have.
+    #[error(transparent)]
+    Encapsulated(#[from] encapsulated::Error),
     /// Devices, FIFOs and sockets are never objects.
     #[error("`{path}` is a {kind}; ostree commits hold only files, directories and symbolic links")]
     UnsupportedType {

@@ -15,11 +15,13 @@
 //! `/var`; the *boot checksum* names a kernel with its initramfs.
 //!
 //! A label is part of an object's identity and may be known late: objects get their names in the
-//! volume only by [`Store::seal`], after [`relabel`].
+//! volume only by [`Store::seal`], after [`relabel`]. Images that carry a commit themselves are read by
+//! [`encapsulated`].
 
 mod checkout;
 mod commit;
 mod deploy;
+pub mod encapsulated;
 mod error;
 mod gvariant;
 mod gvariant_reader;
