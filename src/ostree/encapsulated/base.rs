@@ -35,18 +35,33 @@ struct Loader<'s, V> {
     path: String,
     depth: usize,
     entries: usize,
+    max_entries: usize,
 }
 
 impl Import {
     /// Loads the commit's tree and writes the commit and the objects of its directories as they
     /// came; all its files must have been in the layers.
-    pub fn base<V: Volume>(mut self, store: &mut Store<V>) -> Result<Base, RoomError> {
+    pub fn base<V: Volume>(self, store: &mut Store<V>) -> Result<Base, RoomError> {
+        self.base_within(store, MAX_ENTRIES)
+    }
+
+    pub(super) fn base_within<V: Volume>(
+        mut self,
+        store: &mut Store<V>,
+        max_entries: usize,
+    ) -> Result<Base, RoomError> {
         let (commit, bytes) = self.commit.take().ok_or(Error::NoCommit)?;
         let detached_metadata = self.detached_metadata.take();
         let root = parse::commit(&bytes).map_err(unreadable(Kind::Commit, commit))?;
-        let path = String::new();
-        let mut loader =
-            Loader { import: self, store, metas: HashMap::new(), path, depth: 0, entries: 0 };
+        let mut loader = Loader {
+            import: self,
+            store,
+            metas: HashMap::new(),
+            path: String::new(),
+            depth: 0,
+            entries: 0,
+            max_entries,
+        };
         let tree = loader.directory(root.tree, root.meta)?;
         store.metadata("the commit", "commit", &bytes)?;
         Ok(Base { commit, tree, detached_metadata })
@@ -75,8 +90,8 @@ impl<V: Volume> Loader<'_, V> {
     ) -> Result<(), RoomError> {
         let read = parse::dirtree(bytes).map_err(unreadable(Kind::Dirtree, tree))?;
         self.entries = self.entries.saturating_add(read.files.len() + read.directories.len());
-        if self.entries > MAX_ENTRIES {
-            return Err(Error::TooManyEntries { limit: MAX_ENTRIES }.into());
+        if self.entries > self.max_entries {
+            return Err(Error::TooManyEntries { limit: self.max_entries }.into());
         }
         for (name, checksum) in read.files {
             let object = self.import.files.get(&checksum).copied();

@@ -40,3 +40,6 @@ pub use base::Base;
 pub use error::{Error, Problem};
 pub use layer::{File, Import, Layer};
 pub use layout::{FINAL_DIFF_ID_LABEL, Part, parts};
+
+#[cfg(test)]
+mod tests;
