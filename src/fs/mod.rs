@@ -1,4 +1,5 @@
 //! File system writers.
 
+pub mod erofs;
 pub mod ext4;
 pub mod fat;
