@@ -1,5 +1,10 @@
 //! A tree in memory, to be made an image.
 
+#[allow(dead_code, reason = "not every test needs it")]
+pub mod dump;
+#[allow(dead_code, reason = "not every test needs it")]
+pub mod random;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
