@@ -21,6 +21,7 @@
 //! * `matcher` a pattern against a path
 //! * `tree` which line counts
 
+mod matcher;
 mod pattern;
 
 pub use pattern::PatternError;
