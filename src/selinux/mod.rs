@@ -21,7 +21,11 @@
 //! * `matcher` a pattern against a path
 //! * `tree` which line counts
 
+mod contexts;
+mod error;
 mod matcher;
 mod pattern;
+mod subs;
 
+pub use error::{Error, LineError};
 pub use pattern::PatternError;
