@@ -26,6 +26,7 @@ mod error;
 mod matcher;
 mod pattern;
 mod subs;
+mod tree;
 
 pub use error::{Error, LineError};
 pub use pattern::PatternError;
