@@ -7,7 +7,6 @@
 //! |---|---|
 //! | [`kernel`] | which kernel boots, and which files beside it go to `/boot` |
 //! | [`prepare_root`] | whether the image asks for composefs |
-//! | [`selinux`] | whether the image has an SELinux policy |
 //! | [`os_release`] | the name of the system, for the menu |
 //! | [`bls`] | the text of the boot entry |
 //! | [`loader`] | which boot loader the disk gets: the one place that decides |
@@ -26,7 +25,6 @@ pub mod kernel;
 pub mod loader;
 pub mod os_release;
 pub mod prepare_root;
-pub mod selinux;
 mod shell;
 
 /// The most that is read of a small configuration file.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::deploy::{ExtraFile, copied};
 use super::error::Error;
-use super::image_files::read_all;
 use super::relabel::with_label;
 use super::store::Store;
 use crate::labels::{FileType, Labels};
@@ -94,7 +93,7 @@ pub fn copy_object<V: Volume>(
     if object.is_regular {
         return store.volume.copy_file(object.inode, meta).map_err(Error::volume(path));
     }
-    let target = read_all(store, id).map_err(Error::volume(path))?;
+    let target = store.content(id).map_err(Error::volume(path))?;
     store.volume.symlink(meta, &target).map_err(Error::volume(path))
 }
 

@@ -30,11 +30,12 @@ pub fn layer<V: Volume>(
     store.metadata("the commit", "commit", &commit.encode())
 }
 
-/// Commits the merged tree of an image.
+/// Commits the merged tree of an image; `parent` is the commit that the image carries.
 pub fn merge<V: Volume>(
     store: &mut Store<V>,
     tree: &Directory,
     image: &Image,
+    parent: Option<Sha256Digest>,
     timestamp_secs: i64,
 ) -> Result<Sha256Digest, Error> {
     let metadata = [
@@ -44,7 +45,7 @@ pub fn merge<V: Volume>(
         ("ostree.manifest-digest", text(&image.manifest_digest.to_oci())),
     ];
     let (tree, meta) = write_root(store, tree)?;
-    let commit = Commit { metadata: &metadata, parent: None, timestamp_secs, tree, meta };
+    let commit = Commit { metadata: &metadata, parent, timestamp_secs, tree, meta };
     store.metadata("the commit", "commit", &commit.encode())
 }
 

@@ -93,7 +93,7 @@ pub enum Error {
 
 impl Error {
     /// An error of the volume while writing `path`.
-    pub(super) fn volume<E>(path: &str) -> impl FnOnce(E) -> Self + '_
+    pub fn volume<E>(path: &str) -> impl FnOnce(E) -> Self + '_
     where
         E: std::error::Error + Send + Sync + 'static,
     {

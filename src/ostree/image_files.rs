@@ -19,24 +19,26 @@ impl<'a, V: Volume> ImageFiles<'a, V> {
     }
 
     fn content(&self, object: ObjectId) -> Result<Vec<u8>, V::Error> {
-        read_all(self.store, object)
+        self.store.content(object)
     }
 }
 
-/// The content of a regular file or the target of a link.
-pub(super) fn read_all<V: Volume>(store: &Store<V>, object: ObjectId) -> Result<Vec<u8>, V::Error> {
-    let object = store.object(object);
-    let mut bytes = vec![0; usize::try_from(object.len_bytes).unwrap_or(usize::MAX)];
-    let mut done = 0;
-    while done < bytes.len() {
-        let offset = u64::try_from(done).unwrap_or(u64::MAX);
-        match store.volume.read_at(object.inode, offset, &mut bytes[done..])? {
-            0 => break,
-            count => done += count,
+impl<V: Volume> Store<V> {
+    /// The content of a regular file or the target of a link.
+    pub fn content(&self, id: ObjectId) -> Result<Vec<u8>, V::Error> {
+        let object = self.object(id);
+        let mut bytes = vec![0; usize::try_from(object.len_bytes).unwrap_or(usize::MAX)];
+        let mut done = 0;
+        while done < bytes.len() {
+            let offset = u64::try_from(done).unwrap_or(u64::MAX);
+            match self.volume.read_at(object.inode, offset, &mut bytes[done..])? {
+                0 => break,
+                count => done += count,
+            }
         }
+        bytes.truncate(done);
+        Ok(bytes)
     }
-    bytes.truncate(done);
-    Ok(bytes)
 }
 
 impl<V: Volume> Files for ImageFiles<'_, V> {

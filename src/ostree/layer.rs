@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::Error;
-use super::path::{Placement, place};
+use super::path::{PathError, Placement, place};
 use super::store::{Incoming, Store};
 use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, MetaId, Node, ObjectId};
@@ -37,6 +37,9 @@ pub struct LayerTree {
     first_names: BTreeMap<String, String>,
     likely: Option<Arc<dyn Labels + Send + Sync>>,
     policy_changed: bool,
+    is_usr_only: bool,
+    /// How many entries were dropped, by first component.
+    dropped: BTreeMap<String, u64>,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -60,8 +63,29 @@ impl LayerTree {
             first_names: BTreeMap::new(),
             likely: None,
             policy_changed: false,
+            is_usr_only: false,
+            dropped: BTreeMap::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// Drops what is neither in `/usr`, `/etc` nor `/var`, nor a directory that every system mounts
+    /// something on: so the importer does over a carried commit without a writable root.
+    pub fn keep_usr_only(&mut self) {
+        self.is_usr_only = true;
+    }
+
+    fn place(&mut self, raw: &[u8]) -> Result<Placement, PathError> {
+        const KEPT: [&str; 8] = ["", "usr", "var", "run", "tmp", "proc", "sys", "dev"];
+        let placement = place(raw)?;
+        if let (true, Placement::At(path)) = (self.is_usr_only, &placement) {
+            let first = path.split('/').next().unwrap_or_default();
+            if !KEPT.contains(&first) {
+                *self.dropped.entry(first.to_owned()).or_default() += 1;
+                return Ok(Placement::Dropped);
+            }
+        }
+        Ok(placement)
     }
 
     /// Labels what comes from now on as `labels` say, which may turn out otherwise in the end.
@@ -99,7 +123,7 @@ impl LayerTree {
         raw_path: &[u8],
         meta: &Meta,
     ) -> Result<(), Error> {
-        let Placement::At(path) = place(raw_path)? else { return Ok(()) };
+        let Placement::At(path) = self.place(raw_path)? else { return Ok(()) };
         let labelled = self.labelled(store, &path, FileType::Directory, meta)?;
         let id = store.intern(&labelled)?;
         if path.is_empty() {
@@ -128,7 +152,7 @@ impl LayerTree {
         raw_path: &[u8],
         meta: &Meta,
     ) -> Result<Option<LayerFile<V::Open>>, Error> {
-        let Placement::At(path) = place(raw_path)? else { return Ok(None) };
+        let Placement::At(path) = self.place(raw_path)? else { return Ok(None) };
         let is_store = path.starts_with(HARDLINK_STORE) && meta.mtime.secs > 0;
         let labelled = self.labelled(store, &path, FileType::Regular, meta)?;
         let incoming = store.begin(&path, &labelled)?;
@@ -161,7 +185,7 @@ impl LayerTree {
         meta: &Meta,
         target: &[u8],
     ) -> Result<(), Error> {
-        let Placement::At(path) = place(raw_path)? else { return Ok(()) };
+        let Placement::At(path) = self.place(raw_path)? else { return Ok(()) };
         let wrong = |problem| Error::SymlinkTarget { path: path.clone(), problem };
         let target = std::str::from_utf8(target).map_err(|_| wrong("is not valid UTF-8"))?;
         match target.len() {
@@ -193,8 +217,8 @@ impl LayerTree {
         meta: &Meta,
         raw_target: &[u8],
     ) -> Result<(), Error> {
-        let Placement::At(path) = place(raw_path)? else { return Ok(()) };
-        let Placement::At(mut target) = place(raw_target)? else {
+        let Placement::At(path) = self.place(raw_path)? else { return Ok(()) };
+        let Placement::At(mut target) = self.place(raw_target)? else {
             let target = String::from_utf8_lossy(raw_target).into_owned();
             return Err(Error::HardlinkTarget { path, target });
         };
@@ -211,8 +235,8 @@ impl LayerTree {
     }
 
     /// Refuses an entry that commits cannot hold, unless its path is dropped anyway.
-    pub fn unsupported(&self, raw_path: &[u8], kind: &'static str) -> Result<(), Error> {
-        match place(raw_path)? {
+    pub fn unsupported(&mut self, raw_path: &[u8], kind: &'static str) -> Result<(), Error> {
+        match self.place(raw_path)? {
             Placement::At(path) => Err(Error::UnsupportedType { path, kind }),
             Placement::Dropped => Ok(()),
         }
@@ -234,6 +258,15 @@ impl LayerTree {
         }
         for (path, object) in resolved {
             self.put(path, object)?;
+        }
+        if !self.dropped.is_empty() {
+            let named: Vec<String> =
+                self.dropped.iter().map(|(name, count)| format!("/{name} ({count})")).collect();
+            self.warnings.push(format!(
+                "paths outside of /usr, /etc and /var are dropped, because the image's base has \
+                 neither composefs nor a transient root: {}",
+                named.join(", ")
+            ));
         }
         Ok((self.root, self.warnings))
     }

@@ -33,6 +33,16 @@ impl Merge {
         Self { root: None, ignored: Vec::new(), ignored_count: 0 }
     }
 
+    /// Over the tree of a carried commit, in which nothing is a whiteout.
+    pub fn over(base: Directory) -> Self {
+        Self { root: Some(base), ..Self::new() }
+    }
+
+    /// The merged tree as it is now.
+    pub fn so_far(&self) -> Option<&Directory> {
+        self.root.as_ref()
+    }
+
     /// Lays a layer over those before it.
     pub fn add<V: Volume>(&mut self, store: &Store<V>, layer: Directory) -> Result<(), Error> {
         let is_first = self.root.is_none();

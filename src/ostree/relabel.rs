@@ -14,7 +14,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::error::Error;
-use super::image_files::read_all;
 use super::object::{self, Header};
 use super::store::{Object, Store};
 use crate::digest::Sha256Digest;
@@ -217,7 +216,7 @@ fn checksum<V: Volume>(
     let failed = |error| Error::volume(&checksum.to_hex())(error);
     let meta = store.meta(meta);
     if !is_regular {
-        let target = read_all(store, id).map_err(failed)?;
+        let target = store.content(id).map_err(failed)?;
         let target = String::from_utf8_lossy(&target);
         return Ok(object::file_hasher(meta, Header::Symlink { target: &target }).finish());
     }
@@ -248,7 +247,7 @@ fn copy<V: Volume>(
         store.volume.copy_file(object.inode, &inode_meta)
     } else {
         inode_meta.mtime = store.time();
-        let target = read_all(store, id).map_err(Error::volume(&name))?;
+        let target = store.content(id).map_err(Error::volume(&name))?;
         store.volume.symlink(&inode_meta, &target)
     };
     let inode = inode.map_err(Error::volume(&name))?;

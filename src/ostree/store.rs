@@ -246,6 +246,16 @@ impl<V: Volume> Store<V> {
         Ok(checksum)
     }
 
+    /// Writes what belongs beside a commit without being part of it.
+    pub fn detached_metadata(&mut self, commit: Sha256Digest, bytes: &[u8]) -> Result<(), Error> {
+        let meta = Meta { mtime: self.time, ..Meta::root_owned(0o644) };
+        let failed = Error::volume("the commit's detached metadata");
+        let inode = self.volume.file(&meta, bytes).map_err(failed)?;
+        let path = self.name(commit, "commitmeta", inode)?;
+        self.own.push(Made { path, inode, meta, file_type: FileType::Regular });
+        Ok(())
+    }
+
     /// The object with this checksum.
     pub(super) fn find(&self, checksum: Sha256Digest) -> Option<ObjectId> {
         self.by_checksum.get(&checksum).copied()

@@ -54,7 +54,7 @@ fn dump(sysroot: &Sys, tree: &Directory) -> Vec<String> {
             match node {
                 Node::Directory(directory) => walk(sysroot, &below, directory, lines),
                 Node::File(id) => {
-                    let bytes = image_files::read_all(&sysroot.store, *id).unwrap();
+                    let bytes = sysroot.store.content(*id).unwrap();
                     lines.push(format!("{below} {}", String::from_utf8(bytes).unwrap()));
                 }
             }

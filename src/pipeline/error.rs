@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Sha256Digest;
-use crate::{boot, config, format, fs, layers, ostree, output, partition, plan, registry};
+use crate::{boot, config, format, fs, layers, ostree, output, partition, plan, registry, selinux};
 
 /// Why a build failed. Nothing is left behind but what was there before.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +34,12 @@ pub enum Error {
     /// The image cannot boot.
     #[error(transparent)]
     Boot(#[from] boot::BootError),
-    /// Labels of an SELinux policy are not computed yet.
-    #[error("not supported yet: SELinux (the image enables the policy `{policy}`)")]
-    SelinuxNotYet {
-        /// The policy's type.
-        policy: String,
-    },
+    /// The SELinux policy that the image enables cannot be used.
+    #[error(transparent)]
+    Selinux(#[from] selinux::Error),
+    /// The deployment cannot be described as a composefs image.
+    #[error("writing `.ostree.cfs`")]
+    Composefs(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A kernel argument that the image's GRUB cannot be given.
     #[error("the GRUB of this image cannot pass on the kernel argument {problem}")]
     Karg {

@@ -1,31 +1,30 @@
 //! Layers stream into the sysroot: each is read once, in the order of the manifest.
 //!
-//! With more than one thread the next layers are fetched and unpacked ahead, each on two threads of
-//! its own into a few buffers; they are *committed* strictly in order, so the bytes of the disk do
-//! not depend on the number of threads.
+//! ```text
+//!  layers of a carried commit ─► encapsulated ─► base tree ─┐
+//!  ordinary layers ────────────► trees ─────────────────────┴► merge ─► relabel ─► seal ─► commits
+//! ```
+//!
+//! Nothing is committed before the last layer is read, because the policy of the merged tree labels
+//! every layer.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
 
+use super::ahead::{Ahead, Unpacked};
+use super::entries::{self, Circumstances};
 use super::error::{Error, LayerError};
+use super::likely::Likely;
+use crate::boot::prepare_root::PrepareRoot;
 use crate::digest::Sha256Digest;
-use crate::layers::{self, Chunk, Entry, Kind};
-use crate::ostree::{self, LayerTree, Merge, Sysroot};
+use crate::labels::Labels;
+use crate::ostree::encapsulated::{self, FINAL_DIFF_ID_LABEL, Part};
+use crate::ostree::{self, ImageFiles, Merge, Sysroot};
 use crate::progress::{Cancel, Event, Reporter};
 use crate::registry::Source;
+use crate::selinux::Policy;
 use crate::spec::Image;
-use crate::stream;
 use crate::tree::Directory;
-use crate::volume::{Meta, Volume};
-
-/// Layers that are unpacked ahead of the one being committed, at most.
-const MAX_AHEAD: usize = 4;
-/// Buffers of 256 KiB between fetching with verifying and unpacking, per layer.
-const BLOB_BUFFERS: usize = 3;
-/// Buffers of 256 KiB between unpacking and committing, per layer.
-const BUFFERS: usize = 8;
-const BUFFER_BYTES: usize = 256 * 1024;
+use crate::volume::Volume;
 
 /// The outcome of an import.
 #[derive(Debug)]
@@ -34,6 +33,10 @@ pub struct Imported {
     pub tree: Directory,
     /// Commit of each distinct layer, by the digest of its blob.
     pub layer_commits: BTreeMap<Sha256Digest, Sha256Digest>,
+    /// The commit that the image carries: the parent of the merge commit.
+    pub base: Option<Sha256Digest>,
+    /// The SELinux policy that the merged tree enables.
+    pub policy: Option<Policy>,
 }
 
 /// What every step needs.
@@ -53,12 +56,6 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
-/// An unpacked layer on its way.
-struct Unpacked {
-    bytes: Box<dyn BufRead + Send>,
-    warnings: layers::Warnings,
-}
-
 /// Imports all layers of the image; `timestamp_secs` stamps the layer commits.
 pub fn import<V: Volume>(
     sysroot: &mut Sysroot<V>,
@@ -69,39 +66,30 @@ pub fn import<V: Volume>(
     let image = source.image();
     let sizes_bytes = image.layers.iter().map(|layer| layer.size_bytes).collect();
     context.reporter.report(Event::Layers { sizes_bytes });
-    let mut merge = Merge::new();
-    let mut trees = BTreeMap::new();
-    let mut ahead = VecDeque::new();
-    let mut next = 0;
-    for index in 0..image.layers.len() {
-        let in_error = |source| layer_error(image, index, source);
-        while next < image.layers.len() && ahead.len() < context.threads.clamp(1, MAX_AHEAD) {
-            ahead.push_back(unpack(source, next, context)?);
-            next += 1;
+    let label = image.labels.get(FINAL_DIFF_ID_LABEL).map(String::as_str);
+    let parts = encapsulated::parts(label, &image.diff_ids, &image.layers);
+    let parts = parts.map_err(ostree::Error::from)?;
+    let mut import = Import::new(sysroot, image, context);
+    let mut ahead = Ahead::new(source, context);
+    for (index, part) in parts.iter().enumerate() {
+        let Some(unpacked) = ahead.next()? else { break };
+        let read = match part {
+            Part::Derived => import.derived(index, unpacked),
+            Part::Repeated => entries::drain(unpacked, context),
+            Part::Commit | Part::Component => import.carried(index, *part, unpacked),
+        };
+        read.map_err(|error| layer_error(image, index, error))?;
+        let is_last = parts.get(index + 1).is_none_or(|next| *next == Part::Derived);
+        if is_last && *part != Part::Derived {
+            import.base().map_err(|error| layer_error(image, index, error.into()))?;
         }
-        let Some(unpacked) = ahead.pop_front() else { break };
-        let tree = read_layer(&mut sysroot.store, unpacked, index, context).map_err(in_error)?;
-        merge.add(&sysroot.store, tree.clone()).map_err(|error| in_error(error.into()))?;
-        trees.entry(image.layers[index].digest).or_insert(tree);
         context.reporter.report(Event::LayerDone { layer: index });
     }
-    let (tree, warning) = merge.finish(&sysroot.store);
-    if let Some(message) = warning {
-        context.reporter.report(Event::Warning { message });
-    }
-    let tree = tree.ok_or(Error::NoLayers)?;
-    let all: Vec<&Directory> = trees.values().chain([&tree]).collect();
-    sysroot.store.seal(&all)?;
-    let mut layer_commits = BTreeMap::new();
-    for (digest, tree) in trees {
-        let times = image.layers.iter().filter(|layer| layer.digest == digest).count();
-        let commit = ostree::commit_layer(&mut sysroot.store, &tree, times, timestamp_secs)?;
-        layer_commits.insert(digest, commit);
-    }
-    Ok(Imported { tree, layer_commits })
+    import.finish(timestamp_secs)
 }
 
-fn layer_error(image: &Image, index: usize, source: LayerError) -> Error {
+/// Says which layer an error is about.
+pub(super) fn layer_error(image: &Image, index: usize, source: LayerError) -> Error {
     if matches!(source, LayerError::Cancelled) {
         return Error::Cancelled;
     }
@@ -109,79 +97,96 @@ fn layer_error(image: &Image, index: usize, source: LayerError) -> Error {
     Error::Layer { number: index + 1, count, digest: image.layers[index].digest, source }
 }
 
-/// The reader stack of one layer: verified blob and unpacking, each on a thread of its own.
-fn unpack(source: &Source, index: usize, context: Context<'_>) -> Result<Unpacked, Error> {
-    let image = source.image();
-    let in_error = |error: LayerError| layer_error(image, index, error);
-    let blob = source.layer(index).map_err(|error| in_error(error.into()))?;
-    let warnings = layers::Warnings::default();
-    let compression = image.layers[index].compression;
-    let no_thread = |error| in_error(LayerError::Io(error));
-    let bytes: Box<dyn BufRead + Send> = if context.threads > 1 {
-        let blob = stream::ahead(blob, BLOB_BUFFERS).map_err(no_thread)?;
-        let decoder = layers::decoder(compression, blob, &warnings);
-        Box::new(stream::ahead(decoder, BUFFERS).map_err(no_thread)?)
-    } else {
-        let decoder = layers::decoder(compression, blob, &warnings);
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
-    };
-    Ok(Unpacked { bytes, warnings })
+/// An import under way.
+struct Import<'a, V> {
+    sysroot: &'a mut Sysroot<V>,
+    image: &'a Image,
+    context: Context<'a>,
+    carried: encapsulated::Import,
+    carried_commits: BTreeMap<Sha256Digest, Sha256Digest>,
+    base: Option<Sha256Digest>,
+    is_usr_only: bool,
+    likely: Likely,
+    trees: BTreeMap<Sha256Digest, Directory>,
+    merge: Merge,
 }
 
-fn read_layer<V: Volume>(
-    store: &mut ostree::Store<V>,
-    unpacked: Unpacked,
-    index: usize,
-    context: Context<'_>,
-) -> Result<Directory, LayerError> {
-    let mut tree = LayerTree::new(store)?;
-    let mut reader = layers::Reader::new(unpacked.bytes, &unpacked.warnings);
-    while let Some(entry) = reader.next_entry()? {
-        if context.cancel.is_cancelled() {
-            return Err(LayerError::Cancelled);
+impl<'a, V: Volume> Import<'a, V> {
+    fn new(sysroot: &'a mut Sysroot<V>, image: &'a Image, context: Context<'a>) -> Self {
+        Self {
+            sysroot,
+            image,
+            context,
+            carried: encapsulated::Import::new(),
+            carried_commits: BTreeMap::new(),
+            base: None,
+            is_usr_only: false,
+            likely: Likely::default(),
+            trees: BTreeMap::new(),
+            merge: Merge::new(),
         }
-        let path = String::from_utf8_lossy(&entry.path).into_owned();
-        read_entry(store, &mut tree, &mut reader, entry, context.cancel)
-            .map_err(|error| error.at(path))?;
     }
-    let (tree, warnings) = tree.finish()?;
-    let quirks = unpacked.warnings.to_vec();
-    for message in warnings.into_iter().chain(quirks.iter().map(ToString::to_string)) {
-        let message = format!("layer {}: {message}", index + 1);
-        context.reporter.report(Event::Warning { message });
-    }
-    Ok(tree)
-}
 
-fn read_entry<V: Volume, R: BufRead>(
-    store: &mut ostree::Store<V>,
-    tree: &mut LayerTree,
-    reader: &mut layers::Reader<R>,
-    entry: Entry,
-    cancel: &Cancel,
-) -> Result<(), LayerError> {
-    let Entry { path, kind, mode, uid, gid, mtime, xattrs } = entry;
-    let meta = Meta { mode, uid, gid, mtime, xattrs };
-    let unsupported = match kind {
-        Kind::Directory => return Ok(tree.directory(store, &path, &meta)?),
-        Kind::Symlink { target } => return Ok(tree.symlink(store, &path, &meta, &target)?),
-        Kind::Hardlink { target } => return Ok(tree.hardlink(store, &path, &meta, &target)?),
-        Kind::Regular { .. } => {
-            let Some(mut file) = tree.begin_file(store, &path, &meta)? else { return Ok(()) };
-            while let Some(chunk) = reader.next_chunk()? {
-                if cancel.is_cancelled() {
-                    return Err(LayerError::Cancelled);
-                }
-                match chunk {
-                    Chunk::Data(bytes) => file.feed(store, bytes)?,
-                    Chunk::Hole(len_bytes) => file.feed_hole(store, len_bytes)?,
-                }
-            }
-            return Ok(tree.finish_file(store, file)?);
+    fn carried(&mut self, index: usize, part: Part, unpacked: Unpacked) -> Result<(), LayerError> {
+        let layer = self.carried.layer(part);
+        let store = &mut self.sysroot.store;
+        let commit = entries::read_carried(store, layer, unpacked, index, self.context)?;
+        self.carried_commits.insert(self.image.layers[index].digest, commit);
+        Ok(())
+    }
+
+    /// The carried commit is complete: derived layers are laid over it.
+    fn base(&mut self) -> Result<(), ostree::Error> {
+        let store = &mut self.sysroot.store;
+        let base = std::mem::take(&mut self.carried).base(store)?;
+        if let Some(bytes) = &base.detached_metadata {
+            store.detached_metadata(base.commit, bytes)?;
         }
-        Kind::CharDevice => "character device",
-        Kind::BlockDevice => "block device",
-        Kind::Fifo => "named pipe",
-    };
-    Ok(tree.unsupported(&path, unsupported)?)
+        store.pin();
+        self.likely.settle(store, &base.tree);
+        let prepare_root = PrepareRoot::load(&ImageFiles::new(store, &base.tree));
+        self.is_usr_only = !prepare_root.is_ok_and(|file| file.allows_nonusr());
+        self.base = Some(base.commit);
+        self.merge = Merge::over(base.tree);
+        Ok(())
+    }
+
+    fn derived(&mut self, index: usize, unpacked: Unpacked) -> Result<(), LayerError> {
+        let circumstances =
+            Circumstances { index, is_usr_only: self.is_usr_only, below: self.merge.so_far() };
+        let store = &mut self.sysroot.store;
+        let (likely, context) = (&mut self.likely, self.context);
+        let tree = entries::read_layer(store, unpacked, &circumstances, likely, context)?;
+        self.merge.add(store, tree.clone())?;
+        self.trees.entry(self.image.layers[index].digest).or_insert(tree);
+        Ok(())
+    }
+
+    fn finish(mut self, timestamp_secs: i64) -> Result<Imported, Error> {
+        let store = &mut self.sysroot.store;
+        let (tree, warning) = self.merge.finish(store);
+        if let Some(message) = warning {
+            self.context.reporter.report(Event::Warning { message });
+        }
+        let mut tree = tree.ok_or(Error::NoLayers)?;
+        let policy = Policy::load(&ImageFiles::new(store, &tree))?;
+        let is_settled = policy.is_none() && self.likely.is_settled();
+        if !self.trees.is_empty() && !is_settled {
+            let mut trees: Vec<&mut Directory> = self.trees.values_mut().collect();
+            trees.push(&mut tree);
+            let labels = policy.as_ref().map(|policy| policy as &dyn Labels);
+            let changed = ostree::relabel(store, &mut trees, labels)?;
+            let message = format!("{changed} objects got their labels after they were read");
+            self.context.reporter.report(Event::Detail { message });
+        }
+        let all: Vec<&Directory> = self.trees.values().chain([&tree]).collect();
+        store.seal(&all)?;
+        let mut layer_commits = self.carried_commits;
+        for (digest, tree) in &self.trees {
+            let times = self.image.layers.iter().filter(|layer| layer.digest == *digest).count();
+            let commit = ostree::commit_layer(store, tree, times, timestamp_secs)?;
+            layer_commits.insert(*digest, commit);
+        }
+        Ok(Imported { tree, layer_commits, base: self.base, policy })
+    }
 }

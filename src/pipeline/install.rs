@@ -1,5 +1,6 @@
 //! The image becomes an installed system in a volume: everything of a build but the disk around it.
 
+use super::composefs;
 use super::error::Error;
 use super::import::{Context, Imported, import};
 use super::request::{BootLoader, Request};
@@ -12,6 +13,7 @@ use crate::config::install::{Install, Notice};
 use crate::config::kargs_d;
 use crate::digest::Sha256Digest;
 use crate::files::{Deployed, FileKind, Files};
+use crate::labels::Labels;
 use crate::ostree::{self, BootFile, Deployment, ExtraFile, ImageFiles, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
@@ -94,22 +96,27 @@ pub fn install<V: Volume>(
     let image = inputs.source.image();
     let mut sysroot = Sysroot::create(volume, inputs.time)?;
     let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
-    let Imported { tree, layer_commits } = imported;
+    let Imported { tree, layer_commits, base, policy } = imported;
     context.reporter.report(Event::Stage { name: "writing the deployment".into() });
 
     let decisions = decide(&ImageFiles::new(&sysroot.store, &tree), inputs, context)?;
     let created = image.created_secs.unwrap_or(inputs.time.secs);
-    let commit = ostree::commit_merge(&mut sysroot.store, &tree, image, created)?;
+    let commit = ostree::commit_merge(&mut sysroot.store, &tree, image, base, created)?;
     for (blob, layer) in layer_commits {
         sysroot.layer_reference(blob, layer)?;
     }
     sysroot.image_reference(&inputs.target.image_reference(), commit)?;
     sysroot.file("ostree/repo/config", 0o644, repo_config(&decisions.install).as_bytes())?;
-    let aleph = aleph(image, inputs.target, &decisions.kernel);
+    let aleph = aleph(image, inputs.target, &decisions.kernel, policy.is_some());
     sysroot.file(".bootc-aleph.json", 0o644, aleph.as_bytes())?;
 
-    let kernel_arguments = deploy(&mut sysroot, &tree, commit, inputs, &decisions)?;
+    let labels = policy.as_ref().map(|policy| policy as &dyn Labels);
+    let made = Made { tree: &tree, commit, labels };
+    let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
     let esp = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
+    if let Some(labels) = labels {
+        sysroot.label(labels)?;
+    }
     Ok(Installed {
         volume: sysroot.into_volume(),
         commit,
@@ -123,9 +130,6 @@ pub fn install<V: Volume>(
 fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result<Decisions, Error> {
     let request = inputs.request;
     boot::prepare_root::PrepareRoot::load(files)?.require_supported()?;
-    if let Some(policy) = boot::selinux::selinux_policy(files)? {
-        return Err(Error::SelinuxNotYet { policy });
-    }
     let kernel = boot::kernel::find(files)?;
     let install = Install::load(files, request.arch)?;
     let is_asked_for =
@@ -169,15 +173,23 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
     })
 }
 
+/// What the import made, to be deployed.
+#[derive(Clone, Copy)]
+struct Made<'a> {
+    tree: &'a Directory,
+    commit: Sha256Digest,
+    labels: Option<&'a dyn Labels>,
+}
+
 /// Writes the deployment; returns the options of its boot entry.
 fn deploy<V: Volume>(
     sysroot: &mut Sysroot<V>,
-    tree: &Directory,
-    commit: Sha256Digest,
+    Made { tree, commit, labels }: Made<'_>,
     inputs: Inputs<'_>,
     decisions: &Decisions,
 ) -> Result<String, Error> {
     let Decisions { kernel, stateroot, .. } = decisions;
+    let composefs = composefs::write(&mut sysroot.store, tree)?;
     let boot_checksum = ostree::boot_checksum(sysroot, tree, &kernel.hashed())?;
     let entry = bls::Entry {
         name: &decisions.name,
@@ -200,8 +212,8 @@ fn deploy<V: Volume>(
         bls_entry: &entry.to_text()?,
         origin: &inputs.target.origin(),
         extra_etc: &extra_etc(inputs.request, decisions),
-        composefs: None,
-        labels: None,
+        composefs: Some(composefs),
+        labels,
     };
     ostree::deploy(sysroot, &deployment)?;
     Ok(entry.options())
@@ -234,14 +246,14 @@ fn repo_config(install: &Install) -> String {
     config
 }
 
-fn aleph(image: &Image, target: &TargetRef, kernel: &Kernel) -> String {
+fn aleph(image: &Image, target: &TargetRef, kernel: &Kernel, selinux: bool) -> String {
     let version = image.labels.get("org.opencontainers.image.version");
     Aleph {
         digest: image.manifest_digest,
         target_image: target.name(),
         kernel: &kernel.version,
         labels: &image.labels,
-        selinux: false,
+        selinux,
         version: version.or_else(|| image.labels.get("version")).map(String::as_str),
     }
     .to_json()

@@ -7,11 +7,15 @@
 //! Each step is a file. Nothing appears under its name before everything is complete: the canvas and
 //! every artifact are temporary files until the last step renames them.
 
+mod ahead;
 mod artifacts;
+mod composefs;
 mod disk;
+mod entries;
 mod error;
 pub mod import;
 pub mod install;
+mod likely;
 pub mod request;
 
 use std::sync::Arc;

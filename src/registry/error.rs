@@ -132,9 +132,6 @@ pub enum Error {
     /// An image that is not made to boot.
     #[error("the image has neither the label `containers.bootc` nor `ostree.bootable`")]
     NotBootable,
-    /// An image that wraps an ostree commit.
-    #[error("encapsulated ostree images (label `ostree.final-diffid`) are not supported yet")]
-    Encapsulated,
     /// An image for other machines.
     #[error("the image is for {found}, not for {wanted}")]
     Architecture {

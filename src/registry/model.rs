@@ -56,9 +56,6 @@ pub fn check_bootable(image: &Image, arch: Arch) -> Result<(), Error> {
     if !has("containers.bootc") && !has("ostree.bootable") {
         return Err(Error::NotBootable);
     }
-    if has("ostree.final-diffid") {
-        return Err(Error::Encapsulated);
-    }
     if image.architecture != arch.oci_name() {
         return Err(Error::Architecture {
             wanted: arch.oci_name().to_owned(),

@@ -92,7 +92,8 @@ fn import_image(layout: &Path) -> Result<MemoryVolume, pipeline::Error> {
     let imported = import(&mut sysroot, &source, EPOCH, context(&cancel))?;
     let image = source.image();
     let created = image.created_secs.unwrap_or(EPOCH);
-    let commit = ostree::commit_merge(&mut sysroot.store, &imported.tree, image, created)?;
+    let (tree, base) = (&imported.tree, imported.base);
+    let commit = ostree::commit_merge(&mut sysroot.store, tree, image, base, created)?;
     for (blob, layer) in imported.layer_commits {
         sysroot.layer_reference(blob, layer)?;
     }
