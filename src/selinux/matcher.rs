@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson::WhichCaptures;
-use regex_syntax::hir::{Hir, HirKind, Look};
+use regex_syntax::hir::{Dot, Hir, HirKind, Look, Repetition};
 
 use super::pattern::{self, Pattern};
 
@@ -44,8 +44,8 @@ impl Matcher {
         let (prefix, middle, suffix) = ends(&pattern.hir);
         let tail = match middle {
             Some([]) if suffix.is_empty() => Tail::Nothing,
-            Some([only]) if suffix.is_empty() && *only == subtree() => Tail::Subtree,
-            Some([only]) if suffix.is_empty() && *only == pattern::anything() => Tail::Anything,
+            Some([only]) if suffix.is_empty() && is_subtree(only) => Tail::Subtree,
+            Some([only]) if suffix.is_empty() && is_anything(only) => Tail::Anything,
             _ => Tail::Pattern { suffix: suffix.into(), regex: OnceLock::new() },
         };
         Self { prefix: prefix.into(), tail }
@@ -69,8 +69,19 @@ impl Matcher {
     }
 }
 
-fn subtree() -> Hir {
-    pattern::optional(Hir::concat(vec![Hir::literal(*b"/"), pattern::anything()]))
+/// `(/.*)?`
+fn is_subtree(hir: &Hir) -> bool {
+    let HirKind::Repetition(Repetition { min: 0, max: Some(1), sub, .. }) = hir.kind() else {
+        return false;
+    };
+    let HirKind::Concat(parts) = sub.kind() else { return false };
+    matches!(&parts[..], [slash, rest] if literal(slash) == Some(b"/") && is_anything(rest))
+}
+
+/// `.*`
+fn is_anything(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Repetition(Repetition { min: 0, max: None, sub, .. })
+        if **sub == Hir::dot(Dot::AnyByte))
 }
 
 /// The literal that every match begins with, what lies between, and the literal that every match ends
@@ -85,14 +96,22 @@ fn ends(hir: &Hir) -> (&[u8], Option<&[Hir]>, &[u8]) {
         Some((Some(bytes), rest)) => (bytes, rest),
         _ => (&[][..], parts),
     };
-    let Some((parts, dollar)) = parts.split_last_chunk::<2>() else { return (prefix, None, &[]) };
-    if Hir::concat(dollar.to_vec()) != pattern::end() {
+    let Some((parts, [newline, end])) = parts.split_last_chunk::<2>() else {
+        return (prefix, None, &[]);
+    };
+    if !is_newline(newline) || *end != Hir::look(Look::End) {
         return (prefix, None, &[]);
     }
     match parts.split_last().map(|(last, middle)| (middle, literal(last))) {
         Some((middle, Some(bytes))) => (prefix, Some(middle), bytes),
         _ => (prefix, Some(parts), &[]),
     }
+}
+
+/// `\n?`, the first half of `$`.
+fn is_newline(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Repetition(Repetition { min: 0, max: Some(1), sub, .. })
+        if literal(sub) == Some(b"\n"))
 }
 
 fn literal(hir: &Hir) -> Option<&[u8]> {

@@ -96,18 +96,8 @@ pub(super) fn parse(pattern: &str) -> Result<Pattern, PatternError> {
 
 /// `$` holds at the end and before a line feed which is the last byte. As nothing but further anchors can
 /// follow it and match, it may as well take that line feed.
-pub(super) fn end() -> Hir {
-    Hir::concat(vec![optional(Hir::literal(*b"\n")), Hir::look(Look::End)])
-}
-
-/// Nothing or `inner`.
-pub(super) fn optional(inner: Hir) -> Hir {
-    repeated(inner, 0, Some(1))
-}
-
-/// Any bytes.
-pub(super) fn anything() -> Hir {
-    repeated(Hir::dot(Dot::AnyByte), 0, None)
+fn end() -> Hir {
+    Hir::concat(vec![repeated(Hir::literal(*b"\n"), 0, Some(1)), Hir::look(Look::End)])
 }
 
 fn repeated(inner: Hir, min: u32, max: Option<u32>) -> Hir {
@@ -119,7 +109,7 @@ struct Parser<'a> {
     depth: usize,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn take(&mut self, wanted: &[u8]) -> bool {
         let Some(rest) = self.rest.strip_prefix(wanted) else { return false };
         self.rest = rest;
@@ -155,10 +145,14 @@ impl Parser<'_> {
             if matches!(byte, b'|' | b')') {
                 break;
             }
+            let plain = self.plain();
+            if !plain.is_empty() {
+                size += u64::try_from(plain.len()).unwrap_or(u64::MAX);
+                parts.push(Hir::literal(plain));
+                continue;
+            }
             let atom = self.atom()?;
-            let asserts = atom.hir == end() || matches!(atom.hir.kind(), HirKind::Look(_));
-            let repeatable = byte == b'(' || !asserts;
-            let part = self.quantified(atom, repeatable)?;
+            let part = self.quantified(atom, byte == b'(')?;
             size += part.size;
             parts.push(part.hir);
             if size > SIZE_LIMIT {
@@ -166,6 +160,18 @@ impl Parser<'_> {
             }
         }
         Ok(Pattern { hir: Hir::concat(parts), size })
+    }
+
+    /// The bytes up to the next that is special or has a quantifier: most of any pattern.
+    fn plain(&mut self) -> &'a [u8] {
+        let special = |byte: &u8| b"\\^$.[|()?*+{".contains(byte);
+        let mut length = self.rest.iter().position(special).unwrap_or(self.rest.len());
+        if matches!(self.rest.get(length), Some(b'?' | b'*' | b'+' | b'{')) {
+            length = length.saturating_sub(1);
+        }
+        let (plain, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        plain
     }
 
     fn atom(&mut self) -> Result<Pattern, PatternError> {
@@ -213,7 +219,7 @@ impl Parser<'_> {
         if self.take(b">") { Ok(()) } else { Err(PatternError::Parenthesis) }
     }
 
-    fn quantified(&mut self, atom: Pattern, repeatable: bool) -> Result<Pattern, PatternError> {
+    fn quantified(&mut self, atom: Pattern, grouped: bool) -> Result<Pattern, PatternError> {
         let (min, max) = match self.rest.first() {
             Some(b'*') => (0, None),
             Some(b'+') => (1, None),
@@ -224,7 +230,8 @@ impl Parser<'_> {
             },
             _ => return Ok(atom),
         };
-        if !repeatable {
+        let asserts = matches!(atom.hir.kind(), HirKind::Look(_)) || atom.hir == end();
+        if asserts && !grouped {
             return Err(PatternError::NothingToRepeat);
         }
         let length = self.counts().map_or(1, |(_, _, length)| length);
