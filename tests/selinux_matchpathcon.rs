@@ -100,8 +100,10 @@ fn theirs(contexts: &Path, file_type: &str, paths: &[String]) -> Option<Vec<Stri
 fn compare(policy: &Policy, copy: &Path, paths: &BTreeSet<String>, types: [bool; 4]) -> usize {
     let clean = |path: &&String| path.starts_with('/') && !path.contains(['\n', '\0', '\u{fffd}']);
     // Only we look this one up as another.
-    let paths: Vec<String> =
-        paths.iter().filter(clean).filter(|p| *p != "/proc").cloned().collect();
+    let paths = paths.iter().filter(clean).filter(|path| *path != "/proc");
+    let all = std::env::var_os("BOOTC_IMAGE_SELINUX_ALL").is_some();
+    let step = if all { 1 } else { paths.clone().count().div_ceil(ENOUGH).max(1) };
+    let paths: Vec<String> = paths.step_by(step).cloned().collect();
     let mut compared = 0;
     for ((file_type, name), _) in TYPES.iter().zip(types).filter(|(_, wanted)| *wanted) {
         let Some(theirs) = theirs(&copy.join("file_contexts"), name, &paths) else { return 0 };
