@@ -138,6 +138,8 @@ fn import(layers: &[Layer]) -> Result<Outcome, ostree::Error> {
         commits.push(reader.finish(store)?.0);
     }
     let base = import.base(&mut sysroot.store)?;
+    sysroot.store.pin();
+    sysroot.store.seal(&[])?;
     Ok(Outcome { sysroot, commits, base })
 }
 

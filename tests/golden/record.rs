@@ -83,11 +83,28 @@ pub fn differences(oracle: &Path, volume: &MemoryVolume, ids: Option<&Ids>) -> V
         &text(volume, path.unwrap_or("missing")),
         &read(&installed.join(&origin_name)),
     );
+    compare_composefs(volume, &listing, &installed, &mut found);
     compare_aleph(volume, &installed, &mut found);
     compare_listing(&listing, &installed, &mut found);
     compare_xattrs(volume, &installed, &mut found);
     compare_immutable(volume, &installed, &mut found);
     found
+}
+
+/// `.ostree.cfs`, byte for byte.
+fn compare_composefs(
+    volume: &MemoryVolume,
+    listing: &[String],
+    installed: &Path,
+    found: &mut Vec<String>,
+) {
+    let path = listing.iter().filter_map(|line| line.split(' ').nth(5));
+    let path = path.filter(|path| path.ends_with("/.ostree.cfs")).collect::<Vec<_>>();
+    assert_eq!(path.len(), 1, "one deployment has one composefs image");
+    let Content::Regular(ours) = &volume.find(path[0]).unwrap().content else { panic!("a file") };
+    if *ours != std::fs::read(installed.join("dot-ostree.cfs")).unwrap() {
+        found.push(".ostree.cfs differs".to_owned());
+    }
 }
 
 /// Fields of the aleph file that do not depend on the installing host.
@@ -97,6 +114,8 @@ fn compare_aleph(volume: &MemoryVolume, installed: &Path, found: &mut Vec<String
         let object = value.as_object_mut().unwrap();
         object.remove("kernel");
         object.remove("image");
+        // the recording host had SELinux switched off
+        object.remove("selinux");
         value
     };
     let ours = parse(&text(volume, ".bootc-aleph.json"));
@@ -124,6 +143,7 @@ fn listing(volume: &MemoryVolume) -> Vec<String> {
             Content::CharDevice(..) => {
                 lines.push(format!("c {mode} {owner} n={n} s=0 {path} -> "));
             }
+            Content::Forgotten => unreachable!("`{path}` names what was forgotten"),
             Content::Directory(entries) => {
                 let directories = entries.keys().filter(|name| {
                     let below = format!("{path}/{}", String::from_utf8_lossy(name));
@@ -148,14 +168,12 @@ fn listing(volume: &MemoryVolume) -> Vec<String> {
     lines
 }
 
-/// Lines that are comparable: without the sizes of directories, `.ostree.cfs` (not written yet),
-/// the object store, and what belongs to the volume or the disk rather than to the installation.
+/// Lines that are comparable: without the sizes of directories, the object store, and what belongs to the volume or the disk rather than to the installation.
 fn comparable(line: &str) -> Option<String> {
     let mut fields: Vec<&str> = line.splitn(6, ' ').collect();
     let path = fields.get(5)?.split(" -> ").next()?;
     let skipped = ["boot/efi", "lost+found", "ostree/repo/objects", "ostree/bootc/storage"];
-    if path.ends_with("/.ostree.cfs")
-        || skipped.iter().any(|skip| path == *skip || path.starts_with(&format!("{skip}/")))
+    if skipped.iter().any(|skip| path == *skip || path.starts_with(&format!("{skip}/")))
         // the recorded link counts of these count directories that are skipped above
         || ["", "boot", "ostree/bootc"].contains(&path)
         || path.starts_with("ostree/repo/tmp")
@@ -197,6 +215,10 @@ fn compare_xattrs(volume: &MemoryVolume, installed: &Path, found: &mut Vec<Strin
     for line in listing(volume) {
         let path = line.splitn(6, ' ').nth(5).unwrap().split(" -> ").next().unwrap().to_owned();
         let node = volume.find(&path).unwrap();
+        // the recording host had SELinux switched off and left this one unlabelled
+        if path.ends_with("/.ostree.cfs") {
+            continue;
+        }
         if !path.starts_with("ostree/deploy/") || node.meta.xattrs.is_empty() {
             continue;
         }
