@@ -4,7 +4,7 @@ use super::directory::{self, Part};
 use super::place::{self, Areas, place};
 use super::records::{InodeRecord, Layout, Superblock};
 use super::scan::{Scan, index};
-use super::sharing::{Candidates, MAX_SHARED, Shared};
+use super::sharing::{Assigned, Candidates, Shared};
 use super::xattr::{HEADER_BYTES, XattrSet};
 use super::{
     BLOCK_BYTES, ContentError, Error, Inode, Kind, SLOT_BYTES, SUPERBLOCK_OFFSET, Source,
@@ -50,7 +50,13 @@ impl<N: Copy> Image<N> {
 
     /// The bytes from the start, to be asked for piece by piece.
     pub fn stream(&self) -> Stream<'_, N> {
-        Stream { image: self, stage: Stage::Superblock, written: 0, xattrs: XattrSet::default() }
+        Stream {
+            image: self,
+            stage: Stage::Superblock,
+            written: 0,
+            xattrs: XattrSet::default(),
+            assigned: Assigned::default(),
+        }
     }
 
     /// Gives all bytes to `out`, in order. `source` must be what the image was planned from.
@@ -109,6 +115,7 @@ pub struct Stream<'i, N> {
     stage: Stage,
     written: u64,
     xattrs: XattrSet,
+    assigned: Assigned,
 }
 
 impl<N: Copy> Stream<'_, N> {
@@ -194,9 +201,12 @@ impl<N: Copy> Stream<'_, N> {
         self.xattrs.clear();
         source.xattrs(entry.node, &mut self.xattrs);
         self.xattrs.sort();
+        shared.assign(&self.xattrs, &mut self.assigned);
         self.pad(u64::from(entry.slot) * SLOT_BYTES, into);
-        let xattr_bytes = place::xattr_bytes(shared, &self.xattrs);
-        let xattr_words = if xattr_bytes == 0 { 0 } else { 1 + (xattr_bytes - HEADER_BYTES) / 4 };
+        let xattr_words = match self.assigned.len_bytes {
+            0 => 0,
+            len => 1 + (len - HEADER_BYTES) / 4,
+        };
         InodeRecord {
             inode,
             layout: self.layout(number, inode.kind),
@@ -240,27 +250,20 @@ impl<N: Copy> Stream<'_, N> {
     }
 
     fn xattr_area(&self, into: &mut Vec<u8>) {
-        let Image { shared, areas, .. } = self.image;
+        let Assigned { offsets, shared_count, .. } = &self.assigned;
         if self.xattrs.is_empty() {
             return;
         }
-        let (shared_count, _) = shared.split(&self.xattrs);
         into.extend_from_slice(&self.xattrs.name_filter().to_le_bytes());
-        into.extend_from_slice(&[shared_count, 0, 0, 0, 0, 0, 0, 0]);
-        let mut own = Vec::new();
-        let mut left = MAX_SHARED;
-        for pair in self.xattrs.iter() {
-            match shared.offset(pair).filter(|_| left > 0) {
-                Some(offset) => {
-                    left -= 1;
-                    let word = (areas.inodes_end % BLOCK_BYTES + u64::from(offset)) / 4;
-                    let word = u32::try_from(word).unwrap_or(u32::MAX);
-                    into.extend_from_slice(&word.to_le_bytes());
-                }
-                None => own.push(pair),
-            }
+        into.extend_from_slice(&[*shared_count, 0, 0, 0, 0, 0, 0, 0]);
+        let area = self.image.areas.inodes_end % BLOCK_BYTES;
+        for offset in offsets.iter().flatten() {
+            let word = u32::try_from((area + u64::from(*offset)) / 4).unwrap_or(u32::MAX);
+            into.extend_from_slice(&word.to_le_bytes());
         }
-        own.into_iter().for_each(|pair| pair.store(into));
+        for (pair, _) in self.xattrs.iter().zip(offsets).filter(|(_, offset)| offset.is_none()) {
+            pair.store(into);
+        }
     }
 
     fn tail<S: Source<Node = N>>(

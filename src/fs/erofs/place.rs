@@ -7,7 +7,7 @@
 
 use super::directory;
 use super::scan::Scan;
-use super::sharing::Shared;
+use super::sharing::{Assigned, Shared};
 use super::xattr::{HEADER_BYTES, XattrSet};
 use super::{
     BLOCK_BYTES, Error, FIRST_INODE, Inode, Kind, MAX_FILE_BYTES, MAX_INLINE_BYTES,
@@ -43,22 +43,13 @@ pub(super) fn chunks(len_bytes: u64) -> (u32, u64) {
     (bits, len_bytes.div_ceil(1 << bits))
 }
 
-/// The bytes of an inode's attributes.
-pub(super) fn xattr_bytes(shared: &Shared, xattrs: &XattrSet) -> u64 {
-    if xattrs.is_empty() {
-        return 0;
-    }
-    let (shared_count, own_bytes) = shared.split(xattrs);
-    HEADER_BYTES + u64::from(shared_count) * 4 + own_bytes
-}
-
 /// Gives every inode its place.
 pub(super) fn place<S: Source>(
     source: &S,
     scan: &mut Scan<S::Node>,
     shared: &Shared,
 ) -> Result<Areas, Error> {
-    let mut xattrs = XattrSet::default();
+    let (mut xattrs, mut assigned) = (XattrSet::default(), Assigned::default());
     let (mut end, mut blocks) = (FIRST_INODE, 0);
     for number in 0..scan.entries.len() {
         let node = scan.entries[number].node;
@@ -66,7 +57,8 @@ pub(super) fn place<S: Source>(
         xattrs.clear();
         source.xattrs(node, &mut xattrs);
         xattrs.sort();
-        let xattr_bytes = xattr_bytes(shared, &xattrs);
+        shared.assign(&xattrs, &mut assigned);
+        let xattr_bytes = assigned.len_bytes;
         if xattr_bytes > MAX_XATTR_BYTES {
             let path = scan.path(source, number);
             return Err(Error::XattrsTooLarge { path, len_bytes: xattr_bytes });

@@ -2,37 +2,35 @@
 //!
 //! A pair of name and value that more than one inode has lies once in the shared area. To find such
 //! pairs, only a hash of every pair is kept until it comes again; counting is exact, in a second
-//! walk over those that came again.
+//! walk over those that came again. The maps have random keys against made-up collisions; nothing
+//! depends on their order.
 
 use std::cmp::Ordering;
-use std::collections::hash_map::DefaultHasher;
+use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, BuildHasherDefault};
+use std::hash::BuildHasher as _;
 
 use super::Error;
-use super::xattr::{Pair, XattrSet};
+use super::xattr::{HEADER_BYTES, Pair, XattrSet};
 
-/// An inode counts its shared attributes in a byte, and no more than this are used.
-pub(super) const MAX_SHARED: u8 = 128;
-
-/// A hasher without a random key; nothing in the image depends on the order of the maps.
-type Fixed = BuildHasherDefault<DefaultHasher>;
+/// No more of an inode's attributes are stored as shared ones.
+const MAX_SHARED: u8 = 128;
 
 /// Pairs that came at least twice, by chance also others.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    seen: HashSet<u64, Fixed>,
-    again: HashMap<Box<[u8]>, u32, Fixed>,
+    hasher: RandomState,
+    seen: HashSet<u64>,
+    again: HashMap<Box<[u8]>, u32>,
 }
 
 impl Candidates {
     /// First walk.
     pub(super) fn see(&mut self, xattrs: &XattrSet) {
         for pair in xattrs.iter() {
-            if !self.seen.insert(Fixed::default().hash_one(pair.as_bytes()))
-                && !self.again.contains_key(pair.as_bytes())
-            {
-                self.again.insert(pair.as_bytes().into(), 0);
+            let bytes = pair.as_bytes();
+            if !self.again.contains_key(bytes) && !self.seen.insert(self.hasher.hash_one(bytes)) {
+                self.again.insert(bytes.into(), 0);
             }
         }
     }
@@ -61,7 +59,7 @@ impl Candidates {
             self.again.into_iter().filter(|(_, count)| *count > 1).map(|(pair, _)| pair).collect();
         pairs.sort_by(|a, b| stored_order(Pair::from_bytes(a), Pair::from_bytes(b)));
         let mut len_bytes = 0;
-        let mut offsets = HashMap::default();
+        let mut offsets = HashMap::new();
         for pair in pairs {
             let stored = Pair::from_bytes(&pair).stored_bytes();
             offsets.insert(pair, u32::try_from(len_bytes).map_err(|_| Error::TooLarge)?);
@@ -80,17 +78,12 @@ fn stored_order(a: Pair<'_>, b: Pair<'_>) -> Ordering {
 /// The shared area.
 #[derive(Debug)]
 pub(super) struct Shared {
-    offsets: HashMap<Box<[u8]>, u32, Fixed>,
+    offsets: HashMap<Box<[u8]>, u32>,
     /// Its length.
     pub(super) len_bytes: u64,
 }
 
 impl Shared {
-    /// Where the pair lies in the area, if it does.
-    pub(super) fn offset(&self, pair: Pair<'_>) -> Option<u32> {
-        self.offsets.get(pair.as_bytes()).copied()
-    }
-
     /// Appends the area's bytes.
     pub(super) fn store(&self, into: &mut Vec<u8>) {
         let mut pairs: Vec<(u32, &[u8])> =
@@ -101,18 +94,29 @@ impl Shared {
         }
     }
 
-    /// How many attributes of an inode lie here, and how many bytes the others take.
-    pub(super) fn split(&self, xattrs: &XattrSet) -> (u8, u64) {
-        let (mut shared, mut own_bytes) = (0, 0);
+    /// Finds which attributes of an inode lie here.
+    pub(super) fn assign(&self, xattrs: &XattrSet, assigned: &mut Assigned) {
+        assigned.offsets.clear();
+        assigned.shared_count = 0;
+        assigned.len_bytes = if xattrs.is_empty() { 0 } else { HEADER_BYTES };
         for pair in xattrs.iter() {
-            if shared < MAX_SHARED && self.offset(pair).is_some() {
-                shared += 1;
-            } else {
-                own_bytes += pair.stored_bytes();
-            }
+            let offset = self.offsets.get(pair.as_bytes()).copied();
+            let offset = offset.filter(|_| assigned.shared_count < MAX_SHARED);
+            assigned.shared_count += u8::from(offset.is_some());
+            assigned.len_bytes += if offset.is_some() { 4 } else { pair.stored_bytes() };
+            assigned.offsets.push(offset);
         }
-        (shared, own_bytes)
     }
+}
+
+/// Which attributes of an inode are shared. Reused from inode to inode.
+#[derive(Debug, Default)]
+pub(super) struct Assigned {
+    /// For every attribute its offset in the shared area, if it lies there.
+    pub(super) offsets: Vec<Option<u32>>,
+    pub(super) shared_count: u8,
+    /// What the inode's own area takes.
+    pub(super) len_bytes: u64,
 }
 
 #[cfg(test)]
@@ -143,6 +147,9 @@ mod tests {
         shared.store(&mut bytes);
         assert_eq!(bytes, b"\x01\x01\x02\0b22\0\x01\x01\x01\0b3\0\0\x01\x01\x01\0a1\0\0");
         assert_eq!(shared.len_bytes, 24);
-        assert_eq!(shared.split(&sets[0]), (2, 8));
+        let mut assigned = Assigned::default();
+        shared.assign(&sets[0], &mut assigned);
+        assert_eq!(assigned.offsets, [Some(16), Some(0), None]);
+        assert_eq!((assigned.shared_count, assigned.len_bytes), (2, 12 + 2 * 4 + 8));
     }
 }
