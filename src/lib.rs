@@ -29,7 +29,7 @@
 //! | [`ostree`] | entries become objects, layer commits, the merge commit, the deployment |
 //! | [`selinux`] | the image's SELinux policy as a function from paths to labels |
 //! | [`boot`] | kernel, BLS entry, GRUB: which files go where; writes nothing |
-//! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`] |
+//! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`], [`fs::erofs`] |
 //! | [`partition`] | GPT |
 //! | [`mod@format`] | disk formats: raw, qcow2 |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
