@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "not every test needs it")]
 pub mod dump;
 #[allow(dead_code, reason = "not every test needs it")]
+pub mod large;
+#[allow(dead_code, reason = "not every test needs it")]
 pub mod random;
 
 use std::collections::BTreeMap;

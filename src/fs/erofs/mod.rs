@@ -59,3 +59,6 @@ const SUPERBLOCK_OFFSET: u64 = 1024;
 const FIRST_INODE: u64 = 1152;
 /// The type of a directory in directory entries.
 const DIRECTORY_TYPE: u8 = 2;
+
+#[cfg(test)]
+mod tests;

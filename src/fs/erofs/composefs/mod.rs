@@ -96,8 +96,8 @@ pub enum Kind {
         /// Length of the target.
         len_bytes: u64,
     },
-    /// A character device: major and minor number. 0:0 is an overlayfs whiteout that the mounted
-    /// tree shall show as such.
+    /// A character device: major and minor number. 0:0 is a whiteout: the mounted tree has an empty
+    /// file of that name, which an overlay upon the mounted tree takes for a whiteout.
     CharDevice(u32, u32),
     /// A block device: major and minor number.
     BlockDevice(u32, u32),

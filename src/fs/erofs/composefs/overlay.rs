@@ -7,7 +7,7 @@
 //! | root | `trusted.overlay.opaque`, and a whiteout for every directory the object store may have |
 //!
 //! The header, at the start of the image: magic (4), version of the header 1 (4), flags (4; bit 0:
-//! there are ACLs), version of composefs (4; 1 if whiteouts are shown, else 0), zeros (16).
+//! there are ACLs), version of composefs (4; 1 if the tree has whiteouts, else 0), zeros (16).
 
 use std::iter::Peekable;
 
@@ -253,4 +253,27 @@ pub(super) fn merge<'n, N>(
         (Some(_), _) => first.next(),
         (None, _) => second.next(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_lists_are_sorted_and_the_first_wins() {
+        let first = [(&b"b"[..], 1), (b"d", 1)];
+        let second = [(&b"a"[..], 2), (b"b", 2), (b"c", 2), (b"e", 2)];
+        let merged: Vec<_> = merge(first.into_iter(), second.into_iter()).collect();
+        assert_eq!(merged, [(&b"a"[..], 2), (b"b", 1), (b"c", 2), (b"d", 1), (b"e", 2)]);
+    }
+
+    #[test]
+    fn paths_of_objects_have_a_directory() {
+        let mut digest = [0xab; 32];
+        digest[0] = 0x0f;
+        let (path, len) = object_path(Sha256Digest(digest), ".file");
+        assert_eq!(&path[..6], b"/0f/ab");
+        assert_eq!(&path[len - 7..len], b"ab.file");
+        assert_eq!(len, 2 + 64 + 5);
+    }
 }

@@ -1,4 +1,4 @@
-//! Whiteouts: the ones that hide the object store, and the ones that the mounted tree shall show.
+//! Whiteouts: the ones that hide the object store, and the ones that are part of the tree.
 
 use super::super::xattr::XattrSet;
 
@@ -16,7 +16,8 @@ const fn object_directories() -> [[u8; 2]; 256] {
     names
 }
 
-/// A whiteout to be shown is an empty file with these attributes, for mounts with `userxattr` too.
+/// A whiteout of the tree is an empty file with these attributes, the second for mounts with
+/// `userxattr`. Seen through the mount, the first is `trusted.overlay.whiteout`.
 pub(super) fn mark_whiteout(xattrs: &mut XattrSet) {
     xattrs.replace(b"trusted.overlay.overlay.whiteout", b"");
     xattrs.replace(b"user.overlay.whiteout", b"");
