@@ -104,19 +104,22 @@ impl<N: Copy> Scan<N> {
     }
 
     /// The path of an inode, for messages.
-    pub(super) fn path<S: Source<Node = N>>(&self, source: &S, number: usize) -> String {
-        if number == 0 {
-            return "/".to_owned();
+    pub(super) fn path<S: Source<Node = N>>(&self, source: &S, mut number: usize) -> String {
+        let mut names = Vec::new();
+        while number > 0 {
+            let parent = index(self.entries[number].parent);
+            let place = number - index(self.entries[parent].first_child);
+            let child = source.children(self.entries[parent].node).nth(place);
+            names.push(String::from_utf8_lossy(child.map_or(b"", |(name, _)| name)));
+            number = parent;
         }
-        let parent = index(self.entries[number].parent);
-        let place = number - index(self.entries[parent].first_child);
-        let name = source.children(self.entries[parent].node).nth(place);
-        self.path_below(source, parent, name.map_or(b"", |(name, _)| name))
+        let folders = names.iter().rev().map(|name| format!("/{name}")).collect::<String>();
+        if folders.is_empty() { "/".to_owned() } else { folders }
     }
 
     fn path_below<S: Source<Node = N>>(&self, source: &S, parent: usize, name: &[u8]) -> String {
-        let folder = if parent == 0 { String::new() } else { self.path(source, parent) };
-        format!("{folder}/{}", String::from_utf8_lossy(name))
+        let folder = self.path(source, parent);
+        format!("{}/{}", folder.trim_end_matches('/'), String::from_utf8_lossy(name))
     }
 }
 
