@@ -55,7 +55,7 @@ fn what_the_format_cannot_store_is_refused() {
         refused(b"x", with("user.a", vec![1; 65_536])),
         Error::XattrTooLong { path: path.clone(), name: "user.a".into(), len_bytes: 65_536 }
     );
-    let long = format!("user.{}", "a".repeat(251));
+    let long = format!("user.{}", "a".repeat(256));
     assert!(matches!(refused(b"x", with(&long, vec![1])), Error::XattrName { .. }));
     let mut node = object(1);
     let four = ["user.a", "user.b", "user.c", "user.d"].map(|name| (name, vec![1; 65_535]));

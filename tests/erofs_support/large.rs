@@ -57,6 +57,10 @@ pub fn large() -> MemoryTree {
     let mut attributes = directory();
     attributes.xattrs = xattrs(&[("user.a", vec![b'a'; 20_000]), ("user.b", vec![b'b'; 4096])]);
     tree.add(0, b"attributes", attributes);
+    let mut escaped = directory();
+    let longest = format!("trusted.overlay.{}", "x".repeat(255 - 16));
+    escaped.xattrs = xattrs(&[(&longest, b"value".to_vec())]);
+    tree.add(0, b"escaped", escaped);
     let mut attributed_link = link(3000);
     attributed_link.xattrs = xattrs(&[("trusted.a", vec![b'c'; 1100])]);
     tree.add(0, b"attributed-link", attributed_link);

@@ -44,7 +44,7 @@ pub enum Error {
         /// The longest file.
         limit: u64,
     },
-    /// A name of an extended attribute is empty, longer than 255 bytes, or has a NUL.
+    /// A name of an extended attribute is empty, has a NUL, or more than 255 bytes after its prefix.
     #[error("`{path}` has an extended attribute `{name}` that EROFS cannot name")]
     XattrName {
         /// The node.

@@ -14,8 +14,8 @@
 use super::Error;
 use twox_hash::XxHash32;
 
-/// Linux allows no longer ones.
-const MAX_NAME_BYTES: usize = 255;
+/// How long the rest of a name may be: the longest name of overlayfs's, escaped, needs all of it.
+const MAX_REST_BYTES: usize = 255;
 const FILTER_SEED: u32 = 0x25BB_E08F;
 /// Fixed part of the inline area.
 pub(super) const HEADER_BYTES: u64 = 12;
@@ -94,7 +94,8 @@ impl XattrSet {
         let mut previous: &[u8] = b"";
         for pair in self.iter() {
             let name = || String::from_utf8_lossy(pair.name()).into_owned();
-            if !(1..=MAX_NAME_BYTES).contains(&pair.name_len) || pair.name().contains(&0) {
+            let (_, rest) = pair.split_name();
+            if pair.name_len == 0 || rest.len() > MAX_REST_BYTES || pair.name().contains(&0) {
                 return Err(Error::XattrName { path: path(), name: name() });
             }
             if pair.name() == previous {

@@ -16,6 +16,9 @@
 //! image.write(&overlay, |bytes| …)?;
 //! ```
 //!
+//! Where the receiver of the bytes is what the tree reads link targets from,
+//! [`Stream::next`](super::Stream::next) with [`Overlay::again`] takes the place of `write`.
+//!
 //! A store of objects that are named by their fs-verity digest (composefs without ostree) needs no
 //! `Deployment`.
 
