@@ -2,7 +2,7 @@
 //! the labels they get (ostree-contract 4.10).
 
 use super::error::Error;
-use super::relabel::with_bare_label;
+use super::relabel::{with_bare_label, with_label};
 use crate::labels::{FileType, Labels};
 use crate::volume::{Inode, Meta, Volume};
 
@@ -27,41 +27,53 @@ impl Made {
         volume: &mut V,
         labels: &dyn Labels,
     ) -> Result<(), Error> {
-        let path = labelled_as(&self.path);
+        let (path, by) = labelled_as(&self.path);
         let Some(context) = labels.label(&path, self.file_type) else { return Ok(()) };
-        let meta = with_bare_label(&self.meta, &context);
+        let meta = match by {
+            By::Libostree => with_label(&self.meta, &context),
+            By::Installer => with_bare_label(&self.meta, &context),
+        };
         volume.set_meta(self.inode, &meta).map_err(Error::volume(&self.path))
     }
 }
 
-/// The path whose label an inode of the physical root gets.
+/// Who labels an inode, which decides whether the value ends in a NUL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// With a NUL.
+    Libostree,
+    /// Without.
+    Installer,
+}
+
+/// The path whose label an inode of the physical root gets, and from whom.
 ///
-/// | inode | labelled as |
-/// |---|---|
-/// | `/ostree` itself, `.ostree.cfs` | `/usr` |
-/// | the upper directory of a transient root | `/` |
-/// | the origin file | `/etc/ostree/remotes.d/dummy.conf` |
-/// | in the stateroot's `var` | its path on the running system |
-/// | all others | their physical paths |
-fn labelled_as(path: &str) -> String {
+/// | inode | labelled as | by |
+/// |---|---|---|
+/// | `/ostree` itself, `.ostree.cfs` | `/usr` | installer |
+/// | the upper directory of a transient root | `/` | libostree |
+/// | the origin file | `/etc/ostree/remotes.d/dummy.conf` | libostree |
+/// | in the stateroot's `var`, but for the stamp | its path on the running system | libostree |
+/// | all others | their physical paths | installer |
+fn labelled_as(path: &str) -> (String, By) {
     if path == "ostree" || path.ends_with("/.ostree.cfs") {
-        return "/usr".to_owned();
+        return ("/usr".to_owned(), By::Installer);
     }
     if path.ends_with("/root-transient/upper") {
-        return "/".to_owned();
+        return ("/".to_owned(), By::Libostree);
     }
-    if path.starts_with("ostree/deploy/") {
+    if path.starts_with("ostree/deploy/") && !path.ends_with("/.ostree-selabeled") {
         if path.ends_with(".origin") {
-            return "/etc/ostree/remotes.d/dummy.conf".to_owned();
+            return ("/etc/ostree/remotes.d/dummy.conf".to_owned(), By::Libostree);
         }
         let mut parts = path.splitn(4, '/').skip(3);
         if let Some(below) = parts.next()
             && (below == "var" || below.starts_with("var/"))
         {
-            return format!("/{below}");
+            return (format!("/{below}"), By::Libostree);
         }
     }
-    format!("/{path}")
+    (format!("/{path}"), By::Installer)
 }
 
 #[cfg(test)]
@@ -71,6 +83,7 @@ mod tests {
     #[test]
     fn some_inodes_are_labelled_as_others() {
         for (path, expected) in [
+            ("ostree/deploy/os/var/.ostree-selabeled", "/ostree/deploy/os/var/.ostree-selabeled"),
             ("", "/"),
             ("boot/loader", "/boot/loader"),
             ("ostree", "/usr"),
@@ -82,7 +95,7 @@ mod tests {
             ("ostree/deploy/os/backing/abc.0/root-transient/upper", "/"),
             ("ostree/deploy/os/backing/abc.0", "/ostree/deploy/os/backing/abc.0"),
         ] {
-            assert_eq!(labelled_as(path), expected, "{path}");
+            assert_eq!(labelled_as(path).0, expected, "{path}");
         }
     }
 }

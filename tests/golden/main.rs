@@ -28,6 +28,7 @@ use bootc_image::volume::memory::MemoryVolume;
 use bootc_image::{digest::Sha256Digest, ostree, pipeline};
 
 use expect::Expect;
+use record::EtcLabels;
 
 /// `SOURCE_DATE_EPOCH` of the recorded imports.
 const EPOCH: i64 = 1_735_689_600;
@@ -125,7 +126,12 @@ fn check(name: &str, directory: &Path) -> Vec<String> {
         (Expect::Refused(_), Ok(_)) => vec!["accepted".to_owned()],
         (_, Err(error)) => vec![format!("refused: {}", expect::chain(&error))],
         (Expect::Read, Ok(_)) => Vec::new(),
-        (Expect::Equal, Ok((volume, ids))) => record::differences(&oracle, &volume, ids.as_ref()),
+        (Expect::Equal, Ok((volume, ids))) => {
+            record::differences(&oracle, &volume, ids.as_ref(), EtcLabels::Equal)
+        }
+        (Expect::EqualButEtcLabels, Ok((volume, ids))) => {
+            record::differences(&oracle, &volume, ids.as_ref(), EtcLabels::ByTheirPath)
+        }
         (Expect::EqualBut(paths), Ok((volume, _))) => {
             record::differences_but(&oracle, &volume, paths)
         }

@@ -25,7 +25,12 @@ fn read(path: &Path) -> String {
 }
 
 /// Everything that differs from the record.
-pub fn differences(oracle: &Path, volume: &MemoryVolume, ids: Option<&Ids>) -> Vec<String> {
+pub fn differences(
+    oracle: &Path,
+    volume: &MemoryVolume,
+    ids: Option<&Ids>,
+    etc: EtcLabels,
+) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: &str, ours: &str, theirs: &str| {
         if ours != theirs {
@@ -86,7 +91,7 @@ pub fn differences(oracle: &Path, volume: &MemoryVolume, ids: Option<&Ids>) -> V
     compare_composefs(volume, &listing, &installed, &mut found);
     compare_aleph(volume, &installed, &mut found);
     compare_listing(&listing, &installed, &mut found);
-    compare_xattrs(volume, &installed, &mut found);
+    compare_xattrs(volume, &installed, etc, &mut found);
     compare_immutable(volume, &installed, &mut found);
     found
 }
@@ -198,8 +203,27 @@ fn compare_listing(ours: &[String], installed: &Path, found: &mut Vec<String>) {
     found.extend(theirs.difference(&ours).map(|line| format!("theirs only: {line}")));
 }
 
+fn is_label_alone(xattrs: &BTreeMap<String, String>) -> bool {
+    xattrs.len() == 1 && xattrs.contains_key("security.selinux")
+}
+
+/// How the labels of the copies in `/etc` were recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtcLabels {
+    /// As ours.
+    Equal,
+    /// Those of the objects, since the recording host had SELinux switched off; ours are those of
+    /// `/etc`, which are others when the policy does not know `/usr/etc`.
+    ByTheirPath,
+}
+
 /// `xattrs-deploy.txt` is what `getfattr -d -e hex` prints.
-fn compare_xattrs(volume: &MemoryVolume, installed: &Path, found: &mut Vec<String>) {
+fn compare_xattrs(
+    volume: &MemoryVolume,
+    installed: &Path,
+    etc: EtcLabels,
+    found: &mut Vec<String>,
+) {
     let text = read(&installed.join("xattrs-deploy.txt"));
     let mut theirs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut path = String::new();
@@ -229,8 +253,18 @@ fn compare_xattrs(volume: &MemoryVolume, installed: &Path, found: &mut Vec<Strin
         ours.insert(path, shown.collect());
     }
     for path in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
-        let in_deployment = path.contains("/deploy/");
-        if in_deployment && ours.get(path) != theirs.get(path) {
+        let in_tree = path.split_once("/deploy/").is_some_and(|(_, rest)| {
+            rest.split_once("/deploy/").is_some_and(|(_, rest)| rest.contains('/'))
+        });
+        // the recording host had SELinux switched off: what the installer labels stayed unlabelled
+        let is_installers = !in_tree && ours.get(path).is_some_and(is_label_alone);
+        if is_installers && !theirs.contains_key(path) {
+            continue;
+        }
+        if path.contains(".0/etc") && etc == EtcLabels::ByTheirPath {
+            continue;
+        }
+        if ours.get(path) != theirs.get(path) {
             let (ours, theirs) = (ours.get(path), theirs.get(path));
             found.push(format!("xattrs of {path}: {ours:?}, recorded {theirs:?}"));
         }
