@@ -3,7 +3,7 @@
 //! ```text
 //! cargo xtask demo [--boot]           makes a disk from the Debian fixture, and boots it
 //! cargo xtask test [--quick|--full]   runs the tests and says which ran
-//! cargo xtask fixture                 only builds the Debian fixture, for which root is needed
+//! cargo xtask fixture [NAME]          only builds the Debian fixture, or another (needs root)
 //! ```
 #![allow(clippy::disallowed_methods, reason = "tasks run other programs")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to people")]
@@ -16,10 +16,10 @@ mod tally;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use bootc_image_fixtures::debian;
 use bootc_image_fixtures::tier::Tier;
+use bootc_image_fixtures::{debian, forky};
 
-const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | fixture";
+const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | fixture [forky]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +45,15 @@ fn run(arguments: &[&str]) -> Result<bool> {
             packages::ensure(packages::FIXTURE)?;
             let layouts = debian::layouts()?;
             println!("{}\n{}", layouts.gzip.display(), layouts.zstd.display());
+            Ok(true)
+        }
+        ["fixture", name] => {
+            packages::ensure(packages::FIXTURE)?;
+            let layout = match *name {
+                "forky" => forky::layout(),
+                _ => bail!(USAGE),
+            };
+            println!("{}", layout?.display());
             Ok(true)
         }
         _ => bail!(USAGE),
