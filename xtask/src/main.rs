@@ -17,9 +17,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use bootc_image_fixtures::tier::Tier;
-use bootc_image_fixtures::{debian, forky};
+use bootc_image_fixtures::{bootupd, chunked, debian, forky};
 
-const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | fixture [forky]";
+const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
+                     fixture [bootupd|forky|chunked]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,7 +51,12 @@ fn run(arguments: &[&str]) -> Result<bool> {
         ["fixture", name] => {
             packages::ensure(packages::FIXTURE)?;
             let layout = match *name {
+                "bootupd" => bootupd::layout(),
                 "forky" => forky::layout(),
+                "chunked" => {
+                    packages::ensure(packages::ENCAPSULATION)?;
+                    chunked::layout()
+                }
                 _ => bail!(USAGE),
             };
             println!("{}", layout?.display());

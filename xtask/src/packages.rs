@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// For building the Debian fixture.
 pub const FIXTURE: &[Tool] = &[("mmdebstrap", "mmdebstrap"), ("tar", "tar")];
 
+/// For committing the Debian fixture, as encapsulated images are.
+pub const ENCAPSULATION: &[Tool] = &[("ostree", "ostree")];
+
 /// For booting disks.
 pub const MACHINES: &[Tool] = &[
     ("qemu-system-x86_64", "qemu-system-x86"),
