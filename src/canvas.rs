@@ -27,7 +27,7 @@ pub trait Canvas {
 }
 
 fn write_zeros<C: Canvas>(canvas: &mut C, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut done = 0;
     while done < len.0 {
         let step = usize::try_from(len.0 - done).unwrap_or(ZEROS.len()).min(ZEROS.len());

@@ -89,8 +89,8 @@ impl LayerTree {
     }
 
     /// Labels what comes from now on as `labels` say, which may turn out otherwise in the end.
-    pub fn guess_labels(&mut self, labels: Option<Arc<dyn Labels + Send + Sync>>) {
-        self.likely = labels;
+    pub fn guess_labels<L: Labels + Send + Sync + 'static>(&mut self, labels: Option<Arc<L>>) {
+        self.likely = labels.map(|labels| -> Arc<dyn Labels + Send + Sync> { labels });
     }
 
     /// Whether entries below `/etc/selinux` have come since the last time this was asked.

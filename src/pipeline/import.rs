@@ -174,7 +174,7 @@ impl<'a, V: Volume> Import<'a, V> {
         if !self.trees.is_empty() && !is_settled {
             let mut trees: Vec<&mut Directory> = self.trees.values_mut().collect();
             trees.push(&mut tree);
-            let labels = policy.as_ref().map(|policy| policy as &dyn Labels);
+            let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
             let changed = ostree::relabel(store, &mut trees, labels)?;
             let message = format!("{changed} objects got their labels after they were read");
             self.context.reporter.report(Event::Detail { message });

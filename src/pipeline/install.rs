@@ -110,7 +110,7 @@ pub fn install<V: Volume>(
     let aleph = aleph(image, inputs.target, &decisions.kernel, policy.is_some());
     sysroot.file(".bootc-aleph.json", 0o644, aleph.as_bytes())?;
 
-    let labels = policy.as_ref().map(|policy| policy as &dyn Labels);
+    let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
     let made = Made { tree: &tree, commit, labels };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
     let esp = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;

@@ -34,9 +34,7 @@ impl Likely {
 
     /// A new layer is labelled as the last one was.
     pub(super) fn begin(&self, tree: &mut LayerTree) {
-        if let Some(policy) = &self.policy {
-            tree.guess_labels(Some(Arc::clone(policy) as _));
-        }
+        tree.guess_labels(self.policy.clone());
     }
 
     /// Looks at what the layer has brought, when the entry at `path` is the first after a change.
@@ -57,7 +55,7 @@ impl Likely {
         };
         if let Ok(policy) = Policy::load(&view) {
             self.policy = policy.map(Arc::new);
-            tree.guess_labels(self.policy.clone().map(|policy| policy as _));
+            tree.guess_labels(self.policy.clone());
         }
     }
 }
