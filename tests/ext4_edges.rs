@@ -291,6 +291,19 @@ fn it_grows() {
 }
 
 #[test]
+fn lost_found_may_have_a_label() {
+    let image = Image::new();
+    let mut writer = image.writer(options());
+    let label = |len| Xattrs::from_pairs([(b"security.selinux".to_vec(), vec![b'x'; len])]);
+    assert!(matches!(writer.set_lost_found_xattrs(&label(500)), Err(Error::Misuse { .. })));
+    writer.set_lost_found_xattrs(&label(30)).unwrap();
+    image.finish(writer, GIB);
+    image.check("a label of lost+found");
+    let shown = image.debugfs("ea_list /lost+found").unwrap_or_default();
+    assert!(shown.is_empty() || shown.contains(&"x".repeat(30)), "{shown}");
+}
+
+#[test]
 fn what_is_forgotten_is_free() {
     let (kept, image) = (Image::new(), Image::new());
     let meta = Meta::root_owned(0o644);

@@ -28,7 +28,9 @@ impl Made {
         labels: &dyn Labels,
     ) -> Result<(), Error> {
         let (path, by) = labelled_as(&self.path);
-        let Some(context) = labels.label(&path, self.file_type) else { return Ok(()) };
+        // upstream asks for `/usr` of any type, whatever gets the label
+        let file_type = if path == "/usr" { FileType::Directory } else { self.file_type };
+        let Some(context) = labels.label(&path, file_type) else { return Ok(()) };
         let meta = match by {
             By::Libostree => with_label(&self.meta, &context),
             By::Installer => with_bare_label(&self.meta, &context),

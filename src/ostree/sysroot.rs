@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Error;
 use super::made::Made;
 use super::refs;
+use super::relabel::with_bare_label;
 use super::store::Store;
 use crate::digest::Sha256Digest;
 use crate::labels::{FileType, Labels};
@@ -94,7 +95,9 @@ impl<V: Volume> Sysroot<V> {
         for made in tree.made.iter().chain(&own) {
             made.label(&mut store.volume, labels)?;
         }
-        Ok(())
+        let Some(context) = labels.label("/lost+found", FileType::Directory) else { return Ok(()) };
+        let xattrs = with_bare_label(&Meta::default(), &context).xattrs;
+        store.volume.set_lost_found_xattrs(&xattrs).map_err(Error::volume("lost+found"))
     }
 
     /// Gives an inode a name; missing parent directories are made.

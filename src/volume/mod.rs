@@ -129,6 +129,12 @@ pub trait Volume {
     /// Replaces owner, mode, times and xattrs of an inode; its file type stays.
     fn set_meta(&mut self, inode: Inode, meta: &Meta) -> Result<(), Self::Error>;
 
+    /// Gives extended attributes to the directory `lost+found` that some file systems have of
+    /// themselves; they must fit its inode. Without such a directory nothing happens.
+    fn set_lost_found_xattrs(&mut self, _: &Xattrs) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     /// Sets the immutable flag (`chattr +i`).
     fn set_immutable(&mut self, inode: Inode) -> Result<(), Self::Error>;
 

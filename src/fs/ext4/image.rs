@@ -51,6 +51,7 @@ pub(super) struct Image<'a, C> {
     pub(super) options: &'a Options,
     pub(super) records: &'a Records,
     pub(super) sets: &'a Sets,
+    pub(super) lost_found_xattrs: u32,
     pub(super) content: &'a Content,
     pub(super) demand: Demand,
     pub(super) geometry: &'a Geometry,
@@ -218,6 +219,7 @@ impl<C: Canvas> Image<'_, C> {
             blocks: directory::LOST_FOUND_BLOCKS + count(place.tree.len()),
             links: 2,
             flags: inode::EXTENTS,
+            xattrs: self.sets.get(self.lost_found_xattrs).map(|set| &set.inline),
             ..self.own_fields(inode::DIRECTORY | 0o700)
         };
         self.put_inode(FIRST_INODE, &fields.encode(FIRST_INODE, self.seed))?;

@@ -15,7 +15,7 @@ use super::summary::Summary;
 use super::xattr::Sets;
 use crate::canvas::Canvas;
 use crate::units::{ByteLen, ByteOffset};
-use crate::volume::{Inode, Meta, Volume};
+use crate::volume::{Inode, Meta, Volume, Xattrs};
 
 /// The most names of an inode.
 const MOST_LINKS: u32 = 65_000;
@@ -37,6 +37,8 @@ pub struct Writer<C> {
     high_water: u64,
     /// Blocks before the cursor that are free again.
     freed: Vec<Run>,
+    /// Number of the set of extended attributes of `lost+found`.
+    lost_found_xattrs: u32,
     is_open: bool,
 }
 
@@ -65,6 +67,7 @@ impl<C: Canvas> Writer<C> {
             cursor,
             high_water: cursor.next,
             freed: Vec::new(),
+            lost_found_xattrs: 0,
             is_open: false,
             options,
         };
@@ -112,6 +115,7 @@ impl<C: Canvas> Writer<C> {
             options: &self.options,
             records: &self.records,
             sets: &self.sets,
+            lost_found_xattrs: self.lost_found_xattrs,
             content: &content,
             demand,
             geometry: &geometry,
@@ -417,6 +421,15 @@ impl<C: Canvas> Volume for Writer<C> {
         (record.uid, record.gid) = (meta.uid, meta.gid);
         record.time = meta.mtime;
         record.xattrs = xattrs;
+        Ok(())
+    }
+
+    fn set_lost_found_xattrs(&mut self, xattrs: &Xattrs) -> Result<(), Error> {
+        let number = self.sets.number(xattrs)?;
+        if self.sets.get(number).is_some_and(|set| set.has_block) {
+            return Err(Error::Misuse { inode: LOST_FOUND, what: "has too many attributes" });
+        }
+        self.lost_found_xattrs = number;
         Ok(())
     }
 
