@@ -6,6 +6,9 @@ use super::path::PathError;
 /// What is wrong with an image's content, or with the volume that takes it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
     /// A name cannot be in a commit.
     #[error(transparent)]
     Path(#[from] PathError),

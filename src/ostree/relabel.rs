@@ -18,6 +18,7 @@ use super::object::{self, Header};
 use super::store::{Object, Store};
 use crate::digest::Sha256Digest;
 use crate::labels::{FileType, Labels};
+use crate::progress::Cancel;
 use crate::tree::{Directory, MetaId, Node, ObjectId};
 use crate::volume::{Meta, Volume, Xattrs};
 
@@ -99,6 +100,7 @@ pub fn relabel<V: Volume>(
     store: &mut Store<V>,
     trees: &mut [&mut Directory],
     labels: Option<&dyn Labels>,
+    cancel: &Cancel,
 ) -> Result<usize, Error> {
     let mut guesses = std::mem::take(&mut store.guesses);
     if labels.is_none() && guesses.before.is_empty() {
@@ -111,7 +113,7 @@ pub fn relabel<V: Volume>(
         wishes.push(wish.metas);
     }
     let wanted = wanted(trees, &wishes);
-    let changed = resolve(store, &wanted)?;
+    let changed = resolve(store, &wanted, cancel)?;
     for (tree, metas) in trees.iter_mut().zip(wishes) {
         rewrite(tree, &mut metas.into_iter(), &changed);
     }
@@ -180,6 +182,7 @@ fn wanted(trees: &[&mut Directory], wishes: &[Vec<MetaId>]) -> BTreeSet<(ObjectI
 fn resolve<V: Volume>(
     store: &mut Store<V>,
     wanted: &BTreeSet<(ObjectId, MetaId)>,
+    cancel: &Cancel,
 ) -> Result<BTreeMap<(ObjectId, MetaId), ObjectId>, Error> {
     let is_other = |store: &Store<V>, (id, meta): (ObjectId, MetaId)| store.object(id).meta != meta;
     let others: Vec<_> = wanted.iter().copied().filter(|pair| is_other(store, *pair)).collect();
@@ -192,7 +195,7 @@ fn resolve<V: Volume>(
     }
     let mut changed = BTreeMap::new();
     for (id, meta) in others {
-        let checksum = checksum(store, id, meta)?;
+        let checksum = checksum(store, id, meta, cancel)?;
         let now = match store.find(checksum) {
             Some(known) => known,
             None if homeless.remove(&id) => {
@@ -211,6 +214,7 @@ fn checksum<V: Volume>(
     store: &Store<V>,
     id: ObjectId,
     meta: MetaId,
+    cancel: &Cancel,
 ) -> Result<Sha256Digest, Error> {
     let Object { inode, is_regular, checksum, .. } = store.object(id);
     let failed = |error| Error::volume(&checksum.to_hex())(error);
@@ -224,6 +228,9 @@ fn checksum<V: Volume>(
     let mut buffer = vec![0; 256 * 1024];
     let mut offset = 0;
     loop {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         match store.volume.read_at(inode, offset, &mut buffer).map_err(failed)? {
             0 => return Ok(hasher.finish()),
             count => {

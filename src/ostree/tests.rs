@@ -3,6 +3,7 @@
 use super::*;
 use crate::digest::Sha256Digest;
 use crate::labels::{FileType, Labels};
+use crate::progress::Cancel;
 use crate::tree::{Directory, Node};
 use crate::volume::memory::{Content, MemoryVolume};
 use crate::volume::{Meta, Timestamp, Xattrs};
@@ -399,7 +400,8 @@ fn one_object_at_paths_with_different_labels_becomes_several() {
     let mut sysroot = sysroot();
     let lines = ["d usr", "f usr/a x", "f usr/b x", "f usr/c x", "f d x", "l usr/l a", "l m a"];
     let mut tree = layer(&mut sysroot, &lines).unwrap();
-    let changed = relabel(&mut sysroot.store, &mut [&mut tree], Some(&POLICY)).unwrap();
+    let changed =
+        relabel(&mut sysroot.store, &mut [&mut tree], Some(&POLICY), &Cancel::default()).unwrap();
     assert_eq!(changed, 6);
     sysroot.store.seal(&[&tree]).unwrap();
     let expected = [
@@ -432,7 +434,8 @@ fn objects_that_turn_out_equal_are_one() {
     let mut second = tree.finish().unwrap().0;
     assert_eq!(labels(&sysroot, &second)[2], "/usr/d usr_t\0");
     let mut trees = [&mut first, &mut second];
-    let changed = relabel(&mut sysroot.store, &mut trees, Some(&POLICY)).unwrap();
+    let changed =
+        relabel(&mut sysroot.store, &mut trees, Some(&POLICY), &Cancel::default()).unwrap();
     assert_eq!(changed, 2);
     assert_eq!(first.get("usr/a"), second.get("usr/d"));
     sysroot.store.seal(&[&first, &second]).unwrap();
@@ -453,7 +456,7 @@ fn labels_that_were_only_likely_are_taken_back() {
     }
     tree.symlink(&mut sysroot.store, b"l", &owned(0o777, 0), b"usr").unwrap();
     let mut tree = tree.finish().unwrap().0;
-    relabel(&mut sysroot.store, &mut [&mut tree], None).unwrap();
+    relabel(&mut sysroot.store, &mut [&mut tree], None, &Cancel::default()).unwrap();
     sysroot.store.seal(&[&tree]).unwrap();
     assert_eq!(labels(&sysroot, &tree), ["/ -", "/l -", "/usr/ -", "/usr/a -", "/usr/b own"]);
     check_objects(&sysroot.store.volume, 3);
@@ -465,7 +468,7 @@ fn objects_that_came_with_their_checksums_keep_them() {
     let base = layer(&mut sysroot, &["d usr", "f usr/a x"]).unwrap();
     sysroot.store.pin();
     let mut merged = base.clone();
-    relabel(&mut sysroot.store, &mut [&mut merged], Some(&POLICY)).unwrap();
+    relabel(&mut sysroot.store, &mut [&mut merged], Some(&POLICY), &Cancel::default()).unwrap();
     sysroot.store.seal(&[&base, &merged]).unwrap();
     assert_eq!(labels(&sysroot, &base)[2], "/usr/a -");
     assert_eq!(labels(&sysroot, &merged)[2], "/usr/a usr_t\0");

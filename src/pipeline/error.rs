@@ -30,7 +30,7 @@ pub enum Error {
     NoLayers,
     /// The merged tree or the deployment could not be written.
     #[error("writing the deployment")]
-    Ostree(#[from] ostree::Error),
+    Ostree(#[source] ostree::Error),
     /// The image cannot boot.
     #[error(transparent)]
     Boot(#[from] boot::BootError),
@@ -97,6 +97,15 @@ impl Error {
             return Self::Output(output::OutputError::DiskFull { path });
         }
         self
+    }
+}
+
+impl From<ostree::Error> for Error {
+    fn from(error: ostree::Error) -> Self {
+        match error {
+            ostree::Error::Cancelled => Self::Cancelled,
+            other => Self::Ostree(other),
+        }
     }
 }
 

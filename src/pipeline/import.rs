@@ -175,7 +175,10 @@ impl<'a, V: Volume> Import<'a, V> {
             let mut trees: Vec<&mut Directory> = self.trees.values_mut().collect();
             trees.push(&mut tree);
             let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
-            let changed = ostree::relabel(store, &mut trees, labels)?;
+            if labels.is_some() {
+                self.context.reporter.report(Event::Stage { name: "labelling".into() });
+            }
+            let changed = ostree::relabel(store, &mut trees, labels, self.context.cancel)?;
             let message = format!("{changed} objects got their labels after they were read");
             self.context.reporter.report(Event::Detail { message });
         }
