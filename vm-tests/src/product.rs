@@ -23,9 +23,8 @@ pub fn binary() -> Result<PathBuf> {
 }
 
 fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let messages = tool(
-        Command::new(cargo)
+        cargo()
             .args(["build", "--release", "--bin", "bootc-image"])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
@@ -36,6 +35,21 @@ fn build() -> Result<PathBuf> {
         Some(PathBuf::from(message["executable"].as_str()?))
     });
     executable.context("cargo builds no executable named bootc-image")
+}
+
+/// Cargo, to be run from a program that cargo itself may have started.
+///
+/// What cargo tells that program of its package is left out: build scripts that depend on it would
+/// run again, and all that depends on them would be compiled again.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// What to make of an image.
