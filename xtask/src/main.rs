@@ -3,11 +3,13 @@
 //! ```text
 //! cargo xtask demo [--boot]           makes a disk from the Debian fixture, and boots it
 //! cargo xtask test [--quick|--full]   runs the tests and says which ran
-//! cargo xtask fixture [NAME]          only builds the Debian fixture, or another (needs root)
+//! cargo xtask fixture [NAME]          only builds the Debian fixture, or another (needs root);
+//!                                     `borrowed`: what tests borrow from a newer Debian
 //! ```
 #![allow(clippy::disallowed_methods, reason = "tasks run other programs")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to people")]
 
+mod borrowed;
 mod demo;
 mod packages;
 mod suite;
@@ -20,7 +22,7 @@ use bootc_image_fixtures::tier::Tier;
 use bootc_image_fixtures::{bootupd, chunked, debian, forky};
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
-                     fixture [bootupd|forky|chunked]";
+                     fixture [bootupd|forky|chunked|borrowed]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +48,12 @@ fn run(arguments: &[&str]) -> Result<bool> {
             packages::ensure(packages::FIXTURE)?;
             let layouts = debian::layouts()?;
             println!("{}\n{}", layouts.gzip.display(), layouts.zstd.display());
+            Ok(true)
+        }
+        ["fixture", "borrowed"] => {
+            packages::ensure(packages::FIXTURE)?;
+            println!("PATH=$PATH:{}", borrowed::composefs()?.display());
+            println!("{}={}", borrowed::CONTEXTS, borrowed::policy()?.display());
             Ok(true)
         }
         ["fixture", name] => {

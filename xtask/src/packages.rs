@@ -1,6 +1,8 @@
 //! The Debian packages that fixtures, reference tools and virtual machines come from.
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -37,6 +39,10 @@ pub const REFERENCES: &[Tool] = &[
     ("xz", "xz-utils"),
     ("pigz", "pigz"),
     ("strace", "strace"),
+    ("openssl", "openssl"),
+    ("fsck.erofs", "erofs-utils"),
+    ("matchpathcon", "selinux-utils"),
+    ("setfiles", "policycoreutils"),
 ];
 
 /// A program (or a file, by its full path) and the package that has it.
@@ -67,10 +73,19 @@ pub fn missing(tools: &[Tool]) -> Vec<&'static str> {
 }
 
 fn present(tool: &str) -> bool {
+    folders().iter().any(|folder| folder.join(tool).exists())
+}
+
+/// Where programs are searched: a user's `PATH` has no sbin, but the tools there work for users too.
+fn folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // a user's PATH has no sbin, but the tools there work for users too
-    let sbin = ["/usr/sbin", "/sbin"].map(Into::into);
-    env::split_paths(&path).chain(sbin).any(|folder| folder.join(tool).exists())
+    env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect()
+}
+
+/// The `PATH` of tests, with a folder of further programs in case there are none of the same name.
+pub fn search_path(further: Option<&Path>) -> Result<OsString> {
+    let further = further.map(Path::to_owned);
+    env::join_paths(folders().into_iter().chain(further)).context("joining PATH")
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
