@@ -11,6 +11,7 @@
 
 mod borrowed;
 mod demo;
+mod executables;
 mod packages;
 mod suite;
 mod tally;
