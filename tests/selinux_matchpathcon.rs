@@ -131,7 +131,10 @@ fn files_of_this_machine() {
     let Some(from) = contexts() else { return eprintln!("SKIP: no SELinux policy is installed") };
     let copy = tempfile::tempdir().unwrap();
     let policy = policy(&from, copy.path());
-    let Some(listing) = run("find", &["/", "-xdev", "-printf", "%y%p\\0"]) else { return };
+    // find also fails for what vanishes while it looks, and for loops of mounts
+    let command = "find / -xdev -printf '%y%p\\0' 2>/dev/null; true";
+    let Some(listing) = run("sh", &["-c", command]) else { return };
+    assert!(listing.contains("\0f/usr/"), "find lists no files");
     let mut compared = 0;
     for (index, letter) in ["f", "d", "l", "c"].into_iter().enumerate() {
         let paths = listing.split('\0').filter_map(|line| line.strip_prefix(letter));
