@@ -9,13 +9,19 @@ use std::iter;
 
 use super::request::RequestError;
 use crate::boot::BootError;
+use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::{self, LayerError};
 use crate::plan::PlanError;
 use crate::registry::{self, ParseReferenceError};
+use crate::selinux;
 
 const NO_SPACE: &str = "free some space, or choose another folder with `--output`";
 const DAMAGED: &str = "the copy of the image is damaged: copy the image again";
+const DAMAGED_COMMIT: &str =
+    "the image was damaged before it was pushed: make it again from its ostree commit";
+const KARG: &str = "leave it out of `--karg`; if it comes with the image, out of its `kargs.d` and \
+                    install configuration, or take it away with `--karg-delete`";
 const NOT_BOOTABLE: &str =
     "only bootable images can become disks; was a base container image meant?";
 
@@ -32,12 +38,18 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Registry(error) => of_registry(error),
             pipeline::Error::Boot(error) => of_boot(error),
             pipeline::Error::Plan(error) => of_plan(error),
+            pipeline::Error::Selinux(error) => of_selinux(error),
+            pipeline::Error::Karg { .. } => Some(KARG.to_owned()),
             pipeline::Error::Output(error) => of_output(error),
             _ => None,
         };
     }
-    if let Some(LayerError::Blob(error)) = error.downcast_ref() {
-        return of_registry(error);
+    if let Some(error) = error.downcast_ref::<LayerError>() {
+        return match error {
+            LayerError::Blob(error) => of_registry(error),
+            LayerError::Content(error) => of_content(error),
+            _ => None,
+        };
     }
     if let Some(RequestError::Image(error)) = error.downcast_ref() {
         return of_reference(error);
@@ -46,6 +58,8 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_reference))
         .or_else(|| error.downcast_ref().and_then(of_boot))
         .or_else(|| error.downcast_ref().and_then(of_plan))
+        .or_else(|| error.downcast_ref().and_then(of_selinux))
+        .or_else(|| error.downcast_ref().and_then(of_content))
         .or_else(|| error.downcast_ref().and_then(of_output))
         .or_else(|| error.downcast_ref().and_then(of_request))
         .or_else(|| error.downcast_ref().and_then(of_io))
@@ -121,13 +135,65 @@ fn of_registry(error: &registry::Error) -> Option<String> {
 }
 
 fn of_boot(error: &BootError) -> Option<String> {
-    match error {
-        BootError::NoKernel | BootError::NoPrepareRoot => Some(NOT_BOOTABLE.to_owned()),
-        BootError::SeveralKernels(_) => {
-            Some("remove all kernels but one when the image is built".into())
+    let hint = match error {
+        BootError::NoKernel => NOT_BOOTABLE,
+        BootError::SeveralKernels(_) => "remove all kernels but one when the image is built",
+        BootError::NoInitramfs { .. } => {
+            "make it when the image is built, with `dracut` and its module `ostree`, for instance"
         }
-        _ => None,
-    }
+        BootError::NoPrepareRoot => {
+            "add it when the image is built, before the initramfs is made: an empty one will do; or \
+             was a base container image meant?"
+        }
+        BootError::NotSupportedYet { what, .. } if what.starts_with("composefs.enabled") => {
+            "use `enabled = yes` in the image and in its initramfs: the same without fs-verity"
+        }
+        BootError::ComposefsValue { .. } => {
+            "it may be `no`, `maybe` or `yes`; the initramfs has a copy of the file"
+        }
+        BootError::NoBootLoader { .. } => {
+            "install signed shim and GRUB, or bootupd's payload, when the image is built"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_selinux(error: &selinux::Error) -> Option<String> {
+    use selinux::{Error as E, PatternError};
+    let hint = match error {
+        E::Missing { .. } => {
+            "install the whole policy when the image is built, or set `SELINUX=disabled` in its \
+             `/etc/selinux/config`"
+        }
+        E::Pattern { source: PatternError::Unsupported(_), .. } => return None,
+        E::Line { .. } | E::Pattern { .. } => {
+            "libselinux refuses such a file too: correct it when the image is built"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_content(error: &ostree::Error) -> Option<String> {
+    use ostree::encapsulated::Error as Carried;
+    use ostree::{Error as E, PathError};
+    let hint = match error {
+        E::UnsupportedType { .. } => {
+            "remove it when the image is built; what must be there is made when the system starts, \
+             by systemd-tmpfiles for instance"
+        }
+        E::Path(PathError::DotDot(_)) => {
+            "the layer was not made by an image builder: do not trust it"
+        }
+        E::Path(PathError::NotUtf8(_)) => "rename the file when the image is built",
+        E::HardlinkTarget { .. } => {
+            "the layer is not whole: build the image again, with another builder if that does not help"
+        }
+        E::Encapsulated(Carried::Checksum { .. } | Carried::Missing { .. }) => DAMAGED_COMMIT,
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn of_plan(error: &PlanError) -> Option<String> {

@@ -40,7 +40,52 @@ fn images_that_are_none_of_ours() {
     check(&registry::Error::NotBootable, "base container image");
     check(&BootError::NoKernel, "base container image");
     check(&BootError::NoPrepareRoot, "base container image");
+    check(&BootError::NoInitramfs { version: "6.1".to_owned() }, "dracut");
+    check(&BootError::NoBootLoader { searched: vec![] }, "shim and GRUB");
+    check(&pipeline::Error::Karg { problem: "`a$`".to_owned() }, "`--karg-delete`");
     check(&BootError::SeveralKernels(vec![]), "all kernels but one");
+}
+
+#[test]
+fn composefs_that_is_not_made() {
+    let path = "usr/lib/ostree/prepare-root.conf".to_owned();
+    let not_yet = |what, path: &String| BootError::NotSupportedYet { what, path: path.clone() };
+    check(&not_yet("composefs.enabled = verity", &path), "`enabled = yes`");
+    assert_eq!(hint(&not_yet("unified kernel images", &path)), None);
+    check(&BootError::ComposefsValue { path, value: "perhaps".to_owned() }, "`maybe`");
+}
+
+#[test]
+fn policies_that_are_none() {
+    use selinux::{LineError, PatternError};
+    let missing = selinux::Error::Missing { policy: "t".to_owned(), missing: "x".to_owned() };
+    check(&pipeline::Error::Selinux(missing), "`SELINUX=disabled`");
+    let path = "file_contexts".to_owned();
+    let source = LineError::NotAscii;
+    check(&selinux::Error::Line { path: path.clone(), line: 1, source }, "libselinux");
+    let pattern = |source| {
+        let (path, pattern) = (path.clone(), "/a(".to_owned());
+        selinux::Error::Pattern { path, line: 1, pattern, source }
+    };
+    check(&pattern(PatternError::Parenthesis), "libselinux");
+    assert_eq!(hint(&pattern(PatternError::Unsupported("references"))), None);
+}
+
+#[test]
+fn entries_that_no_commit_can_hold() {
+    use ostree::encapsulated::Error as Carried;
+    let path = || "usr/x".to_owned();
+    let device = ostree::Error::UnsupportedType { path: path(), kind: "character device" };
+    check(&LayerError::Content(device), "systemd-tmpfiles");
+    check(&ostree::Error::Path(ostree::PathError::DotDot(path())), "do not trust it");
+    check(&ostree::Error::Path(ostree::PathError::NotUtf8(path())), "rename");
+    let hardlink = ostree::Error::HardlinkTarget { path: path(), target: path() };
+    check(&hardlink, "build the image again");
+    let damaged = Carried::Checksum { object: path(), actual: Sha256Digest::of(b"") };
+    check(&LayerError::Content(damaged.into()), "ostree commit");
+    let missing = Carried::Missing { object: path(), path: path() };
+    check(&pipeline::Error::Ostree(ostree::Error::from(missing)), "ostree commit");
+    assert_eq!(hint(&ostree::Error::TooManyObjects), None);
 }
 
 #[test]
