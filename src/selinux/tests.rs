@@ -53,6 +53,20 @@ fn literal_lines_beat_patterns_and_the_first_counts() {
     check("/a/b -d first\n/a/b -- second\n/a/b third\n", &[("/a/b", "second")]);
 }
 
+/// Else a policy of one line, written 100,000 times, takes minutes.
+#[test]
+fn lines_that_cannot_count_are_not_kept() {
+    let mut tree = Tree::new();
+    for file in 0..3 {
+        for line in ["/a x", "/a -- y", "/a z", "/a -- w"].repeat(100) {
+            tree.add(file, &contexts::parse(line.as_bytes()).unwrap().unwrap()).unwrap();
+        }
+    }
+    assert_eq!(tree.len(), 1200);
+    assert_eq!(tree.literals_of(b"/a"), 6);
+    assert_eq!(tree.lookup(b"/a", Some(FileType::Regular)), Some("x"));
+}
+
 #[test]
 fn no_label_ends_the_search() {
     check("/a/.* x\n/a/b(/.*)? <<none>>\n", &[("/a/b", "none"), ("/a/c", "x")]);

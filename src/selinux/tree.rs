@@ -27,6 +27,7 @@ const ESCAPABLE: &[u8] = b"-_,";
 #[derive(Debug)]
 pub(super) struct Tree {
     lines: Vec<Stored>,
+    /// Those that can count: of each file and type only the first.
     literals: HashMap<Box<[u8]>, Vec<usize>>,
     /// The root comes first.
     nodes: Vec<Node>,
@@ -59,8 +60,13 @@ impl Tree {
         let index = self.lines.len();
         let pattern = if let Some(path) = literal(line.pattern.as_bytes()) {
             let same = self.literals.entry(path.into()).or_default();
-            let later = same.iter().position(|&other| self.lines[other].file < file);
-            same.insert(later.unwrap_or(same.len()), index);
+            let hides = |&other: &usize| {
+                self.lines[other].file == file && self.lines[other].kind == line.kind
+            };
+            if !same.iter().any(hides) {
+                let later = same.iter().position(|&other| self.lines[other].file < file);
+                same.insert(later.unwrap_or(same.len()), index);
+            }
             None
         } else {
             let parsed = pattern::parse(line.pattern)?;
@@ -77,6 +83,12 @@ impl Tree {
     /// The number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// How many literal lines are kept for a path.
+    #[cfg(test)]
+    pub fn literals_of(&self, path: &[u8]) -> usize {
+        self.literals.get(path).map_or(0, Vec::len)
     }
 
     /// The steps of all patterns together.
