@@ -10,6 +10,8 @@
 //! | [`disk`] | overlays that grow, and looking into them afterwards |
 //! | [`console`] | the serial line: waiting for text, typing |
 //! | [`vm`] | a virtual machine, its login and its commands |
+//! | [`served`] | an ostree repository that machines pull from |
+//! | [`sysroot`] | the root of a disk, mounted on the host |
 //! | [`product`] | `bootc-image` itself, built and run |
 //!
 //! The working folder of each machine is `.cache/vm/NAME` in the repository; it holds the overlay and
@@ -20,6 +22,8 @@ pub mod accel;
 pub mod console;
 pub mod disk;
 pub mod product;
+pub mod served;
+pub mod sysroot;
 pub mod vm;
 
 use std::path::{Path, PathBuf};
