@@ -120,7 +120,7 @@ fn of_registry(error: &registry::Error) -> Option<String> {
             Some(format!("build a disk for that architecture with `--arch {found}`"))
         }
         E::NotBootable => Some(NOT_BOOTABLE.to_owned()),
-        E::NotALayout { .. } => Some(
+        E::NotALayout { .. } | E::NoFolder(_) => Some(
             "`oci:` wants a folder with an OCI layout, `oci-archive:` a tar of one; in both the path \
              ends at the first colon"
                 .into(),

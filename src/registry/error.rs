@@ -21,6 +21,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// There is nothing where the layout should be.
+    #[error("the folder `{}` does not exist", .0.display())]
+    NoFolder(PathBuf),
     /// The folder or archive holds no OCI layout.
     #[error("`{}` is no OCI layout: it has no `{missing}`", path.display())]
     NotALayout {

@@ -40,6 +40,9 @@ enum Files {
 
 impl Layout {
     pub(crate) fn dir(reference: &LayoutReference, cancel: Cancel) -> Result<Self, Error> {
+        if !reference.path.try_exists().unwrap_or(true) {
+            return Err(Error::NoFolder(reference.path.clone()));
+        }
         Self::new(reference, Files::Dir, cancel)
     }
 
@@ -250,6 +253,8 @@ mod tests {
     fn other_folders_and_files_are_named() {
         let empty = tempfile::tempdir().unwrap();
         assert!(matches!(error("oci", empty.path(), ""), Error::NotALayout { .. }));
+        let nowhere = empty.path().join("nowhere");
+        assert!(matches!(error("oci", &nowhere, ""), Error::NoFolder(path) if path == nowhere));
         let file = empty.path().join("file");
         assert!(matches!(error("oci-archive", &file, ""), Error::File { .. }));
         std::fs::write(&file, "").unwrap();
