@@ -335,13 +335,25 @@ fn is_tls(error: &reqwest::Error) -> bool {
     })
 }
 
+/// Whether the other side left when it was greeted: so do some that speak plain HTTP only.
+fn is_cut_handshake(error: &reqwest::Error) -> bool {
+    use std::io::{self, ErrorKind};
+    let left = |cause: &(dyn std::error::Error + 'static)| {
+        let outer: Option<&io::Error> = cause.downcast_ref();
+        let mut all = std::iter::successors(outer, |&outer| outer.get_ref()?.downcast_ref());
+        all.any(|e| matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof))
+    };
+    error.is_connect() && causes(error).any(left)
+}
+
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 /// Says why a connection failed, without the address: it may hold a secret.
 fn connection(host: &str, tls_verify: bool, error: reqwest::Error) -> Error {
-    let (tls, error) = (is_tls(&error), error.without_url());
+    let tls = is_tls(&error) || is_cut_handshake(&error);
+    let error = error.without_url();
     let mut reasons: Vec<String> = Vec::new();
     for reason in std::iter::once(error.to_string()).chain(causes(&error).map(ToString::to_string))
     {
