@@ -13,6 +13,7 @@
 //! | [`served`] | an ostree repository that machines pull from |
 //! | [`sysroot`] | the root of a disk, mounted on the host |
 //! | [`product`] | `bootc-image` itself, built and run |
+//! | [`system`] | what is asked of every system that came up |
 //!
 //! The working folder of each machine is `.cache/vm/NAME` in the repository; it holds the overlay and
 //! `serial.log`, and stays until the next machine of that name.
@@ -24,6 +25,7 @@ pub mod disk;
 pub mod product;
 pub mod served;
 pub mod sysroot;
+pub mod system;
 pub mod vm;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use bootc_image_fixtures::debian;
 use bootc_image_vm_tests::disk::{self, Format, Overlay};
 use bootc_image_vm_tests::product::Build;
 use bootc_image_vm_tests::vm::{Firmware, Vm};
-use bootc_image_vm_tests::{KARGS, working_folder};
+use bootc_image_vm_tests::{KARGS, system, working_folder};
 
 const TARGET: &str = "registry.example/fixture/os:stable";
 const GROWTH: u64 = 6 << 30;
@@ -29,8 +29,9 @@ fn debian_boots_on_uefi() -> Result<()> {
     let marker = vm.wait_for_marker()?;
     ensure!(marker.starts_with("derived ") && marker.contains(" fw=uefi "), "marker: {marker}");
     vm.login()?;
-    comes_up_whole(&mut vm)?;
-    is_the_deployment(&mut vm)?;
+    system::is_whole(&mut vm)?;
+    system::is_deployment(&mut vm, TARGET)?;
+    system::has_sound_repository(&mut vm)?;
     has_the_kernel_arguments(&mut vm, &kargs)?;
     writes_where_it_may(&mut vm)?;
     has_the_derived_layer(&mut vm)?;
@@ -58,31 +59,13 @@ fn debian_boots_with_secure_boot() -> Result<()> {
         "{marker}"
     );
     vm.login()?;
-    comes_up_whole(&mut vm)?;
-    let root = root_partition(&mut vm)?;
+    system::is_whole(&mut vm)?;
+    let root = system::root_partition(&mut vm)?;
     vm.power_off()?;
 
     let raw = overlay.flatten()?;
     let partition = disk::partition(&raw, root)?.context("the root is no partition")?;
     disk::check_ext4(&raw, partition.start)
-}
-
-fn comes_up_whole(vm: &mut Vm) -> Result<()> {
-    let state = vm.run("systemctl is-system-running --wait")?;
-    let failed = vm.check("systemctl --failed --plain --no-legend")?;
-    ensure!(failed.is_empty(), "failed units: {failed}");
-    ensure!(state.text == "running", "the system is {}", state.text);
-    Ok(())
-}
-
-fn is_the_deployment(vm: &mut Vm) -> Result<()> {
-    let status = vm.check("ostree admin status")?;
-    ensure!(status.starts_with("* default "), "no booted deployment: {status}");
-    let origin = vm.check("cat /sysroot/ostree/deploy/default/deploy/*.origin")?;
-    ensure!(origin.contains(TARGET), "the origin is: {origin}");
-    let fsck = vm.check("ostree fsck")?;
-    ensure!(fsck.contains("no errors found"), "ostree fsck says: {fsck}");
-    Ok(())
 }
 
 fn has_the_kernel_arguments(vm: &mut Vm, kargs: &[&str]) -> Result<()> {
@@ -122,7 +105,7 @@ fn has_the_derived_layer(vm: &mut Vm) -> Result<()> {
 /// Takes the disk's new space for the root, as a machine in use would; returns root's partition.
 fn grows_online(vm: &mut Vm) -> Result<u64> {
     let before: u64 = vm.check("findmnt -bnro SIZE /sysroot")?.parse()?;
-    let number = root_partition(vm)?;
+    let number = system::root_partition(vm)?;
     vm.check(&format!(
         "echo ', +' | sfdisk --force --no-reread --no-tell-kernel -N {number} /dev/vda"
     ))?;
@@ -135,11 +118,4 @@ fn grows_online(vm: &mut Vm) -> Result<u64> {
     ensure!(after > before + GROWTH / 10 * 9, "the root grew from {before} to {after} bytes");
     vm.check("dd if=/dev/zero of=/var/fill bs=1M count=64 conv=fsync status=none && rm /var/fill")?;
     Ok(number)
-}
-
-/// The number of the partition that is the root, from 1.
-fn root_partition(vm: &mut Vm) -> Result<u64> {
-    let device = vm.check("findmnt -nvro SOURCE /sysroot")?;
-    let number = device.strip_prefix("/dev/vda").with_context(|| format!("the root: {device}"))?;
-    Ok(number.parse()?)
 }
