@@ -14,6 +14,7 @@
 //! | [`sysroot`] | the root of a disk, mounted on the host |
 //! | [`product`] | `bootc-image` itself, built and run |
 //! | [`system`] | what is asked of every system that came up |
+//! | [`selinux`] | policy, labels and denials in the running system |
 //!
 //! The working folder of each machine is `.cache/vm/NAME` in the repository; it holds the overlay and
 //! `serial.log`, and stays until the next machine of that name.
@@ -23,6 +24,7 @@ pub mod accel;
 pub mod console;
 pub mod disk;
 pub mod product;
+pub mod selinux;
 pub mod served;
 pub mod sysroot;
 pub mod system;
