@@ -46,18 +46,9 @@ impl Version {
         Ok(Self { commit, repo })
     }
 
-    /// The objects, as their paths in the repository.
+    /// The objects, as [`objects`] has them.
     pub fn objects(&self) -> Result<BTreeSet<String>> {
-        let mut objects = BTreeSet::new();
-        for folder in fs::read_dir(self.repo.dir().join("objects"))? {
-            let folder = folder?;
-            for object in fs::read_dir(folder.path())? {
-                let name = object?.file_name();
-                let start = folder.file_name();
-                objects.insert(format!("{}/{}", start.display(), name.display()));
-            }
-        }
-        Ok(objects)
+        objects(self.repo.dir())
     }
 
     /// Serves the archive as long as the process runs.
@@ -75,6 +66,20 @@ impl Version {
         });
         Served { server, fetched }
     }
+}
+
+/// The objects of a repository, as their paths below `objects`.
+pub fn objects(repo: &Path) -> Result<BTreeSet<String>> {
+    let mut objects = BTreeSet::new();
+    for folder in fs::read_dir(repo.join("objects"))? {
+        let folder = folder?;
+        for object in fs::read_dir(folder.path())? {
+            let name = object?.file_name();
+            let start = folder.file_name();
+            objects.insert(format!("{}/{}", start.display(), name.display()));
+        }
+    }
+    Ok(objects)
 }
 
 /// A served archive.

@@ -5,9 +5,11 @@
 //! boot 2   the next version, first in the menu: /etc merged, /var kept; the old one is made default
 //! boot 3   the old version as it was left
 //! ```
+//!
+//! Everything is done by the programs in the image; the host only serves files and looks afterwards.
 #![allow(clippy::disallowed_methods, reason = "tests run other programs")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,7 +18,7 @@ use bootc_image_fixtures::tier::Tier;
 use bootc_image_fixtures::{debian, forky};
 use bootc_image_vm_tests::disk::{Format, Overlay};
 use bootc_image_vm_tests::product::Build;
-use bootc_image_vm_tests::served::{Served, Version};
+use bootc_image_vm_tests::served::{Served, Version, objects};
 use bootc_image_vm_tests::sysroot::Sysroot;
 use bootc_image_vm_tests::vm::{Bus, Firmware, Vm, qemu};
 use bootc_image_vm_tests::{KARGS, working_folder};
@@ -45,56 +47,157 @@ fn forky_upgrades_and_rolls_back() -> Result<()> {
     upgrades_and_rolls_back("forky-upgrade", &forky::layout()?, &next::forky()?)
 }
 
-fn upgrades_and_rolls_back(name: &str, old: &Path, next: &Path) -> Result<()> {
-    let folder = working_folder(name)?;
-    let mut kargs = KARGS.to_vec();
-    kargs.push(OWN_KARG);
-    let disk = |layout, tag, output: &Path| {
-        let disks = Build::new(layout, tag, &kargs).run(output, &[Format::Raw])?;
-        Ok::<_, anyhow::Error>(disks[0].clone())
-    };
-    let (old_folder, next_folder) = (folder.join("old"), folder.join("next"));
-    let old_disk = disk(old, "latest", &old_folder)?;
-    let old = Version::of_disk(&old_disk, STATEROOT, &old_folder)?;
-    let next_disk = disk(next, "next", &next_folder)?;
-    let next = Version::of_disk(&next_disk, STATEROOT, &next_folder)?;
-
-    let served = next.serve();
-    let overlay = Overlay::create(&folder, &old_disk, Format::Raw, None)?;
-    let machine = |boot: &str| start(&folder.join(boot), &overlay);
-
-    let mut vm = machine("boot-1")?;
-    runs(&mut vm, "derived", &old.commit)?;
+/// A deployment staged as bootc stages it, and the product's own one forgotten: libostree can take
+/// away everything that the product wrote.
+#[test]
+#[ignore = "boots a VM: cargo xtask test --full"]
+fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
+    if !Tier::allows(Tier::Full, "a staged upgrade of Debian, two boots") {
+        return Ok(());
+    }
+    let old = debian::layouts()?.gzip;
+    let upgrade = Upgrade::prepare("debian-staged", &old, &next::debian()?)?;
+    let mut vm = upgrade.boot(1)?;
+    runs(&mut vm, "derived", &upgrade.old.commit)?;
     changes_etc_and_var(&mut vm)?;
     let links = boot_links(&mut vm)?;
-    pulls_and_deploys(&mut vm, &served, &next)?;
+    upgrade.pull_and_deploy(&mut vm, "--stage")?;
+    ensure!(boot_links(&mut vm)? == links, "the boot links changed before the shutdown");
+    vm.power_off()?;
+    upgrade.fetched_what_differs()?;
+
+    let mut vm = upgrade.boot(2)?;
+    is_first_in_the_menu(&mut vm, TITLE)?;
+    runs(&mut vm, "next", &upgrade.next.commit)?;
+    has_etc_merged_and_var_kept(&mut vm)?;
+    vm.check("ostree admin undeploy 1")?;
+    forgets_the_image(&mut vm)?;
+    vm.power_off()?;
+    upgrade.disk_holds_the_next_alone()
+}
+
+fn upgrades_and_rolls_back(name: &str, old: &Path, next: &Path) -> Result<()> {
+    let upgrade = Upgrade::prepare(name, old, next)?;
+    let mut vm = upgrade.boot(1)?;
+    runs(&mut vm, "derived", &upgrade.old.commit)?;
+    has_changed_nothing_in_etc(&mut vm)?;
+    changes_etc_and_var(&mut vm)?;
+    let links = boot_links(&mut vm)?;
+    upgrade.pull_and_deploy(&mut vm, "")?;
     ensure!(boot_links(&mut vm)? != links, "the boot links are still {links}");
     vm.power_off()?;
-    fetched_what_differs(&served, &old, &next)?;
+    upgrade.fetched_what_differs()?;
 
-    let mut vm = machine("boot-2")?;
+    let mut vm = upgrade.boot(2)?;
     is_first_in_the_menu(&mut vm, TITLE)?;
-    runs(&mut vm, "next", &next.commit)?;
+    runs(&mut vm, "next", &upgrade.next.commit)?;
     has_the_next_usr(&mut vm)?;
     has_etc_merged_and_var_kept(&mut vm)?;
     vm.check("echo late >/etc/late.conf && echo late >/var/lib/late")?;
     vm.check("ostree admin set-default 1")?;
     vm.power_off()?;
 
-    let mut vm = machine("boot-3")?;
+    let mut vm = upgrade.boot(3)?;
     is_first_in_the_menu(&mut vm, "Debian")?;
-    runs(&mut vm, "derived", &old.commit)?;
+    runs(&mut vm, "derived", &upgrade.old.commit)?;
     is_as_it_was_left(&mut vm)?;
     vm.power_off()?;
-    holds_both(&overlay.flatten()?, &folder.join("mounted"), [&old, &next])
+    upgrade.disk_holds_both()
 }
 
-/// Switches the machine on, on QEMU's user network.
-fn start(folder: &Path, overlay: &Overlay) -> Result<Vm> {
-    std::fs::create_dir_all(folder)?;
-    let mut qemu = qemu(folder, overlay.path(), Firmware::Uefi, Bus::Virtio)?;
-    qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
-    Vm::spawn(qemu.args(["-serial", "stdio"]), folder, false)
+/// A machine with one version, and the one that it upgrades to.
+struct Upgrade {
+    folder: PathBuf,
+    overlay: Overlay,
+    old: Version,
+    next: Version,
+    served: Served,
+}
+
+impl Upgrade {
+    fn prepare(name: &str, old: &Path, next: &Path) -> Result<Self> {
+        let folder = working_folder(name)?;
+        let mut kargs = KARGS.to_vec();
+        kargs.push(OWN_KARG);
+        let version = |layout, tag, output: &Path| {
+            let disks = Build::new(layout, tag, &kargs).run(output, &[Format::Raw])?;
+            Ok::<_, anyhow::Error>((Version::of_disk(&disks[0], STATEROOT, output)?, disks))
+        };
+        let (old, disks) = version(old, "latest", &folder.join("old"))?;
+        let (next, _) = version(next, "next", &folder.join("next"))?;
+        let overlay = Overlay::create(&folder, &disks[0], Format::Raw, None)?;
+        Ok(Self { folder, overlay, old, served: next.serve(), next })
+    }
+
+    /// Switches the machine on, on QEMU's user network.
+    fn boot(&self, number: u32) -> Result<Vm> {
+        let folder = self.folder.join(format!("boot-{number}"));
+        std::fs::create_dir(&folder)?;
+        let mut qemu = qemu(&folder, self.overlay.path(), Firmware::Uefi, Bus::Virtio)?;
+        qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
+        Vm::spawn(qemu.args(["-serial", "stdio"]), &folder, false)
+    }
+
+    fn pull_and_deploy(&self, vm: &mut Vm, options: &str) -> Result<()> {
+        joins_the_network(vm)?;
+        let (url, name) = (self.served.url(), Version::REF);
+        vm.check(&format!("ostree remote add --no-gpg-verify upgrade {url}"))?;
+        vm.check(&format!("ostree pull upgrade {name}"))?;
+        vm.check(&format!("ostree admin deploy {options} --os={STATEROOT} upgrade:{name}"))?;
+        let status = vm.check("ostree admin status")?;
+        let first = status.lines().next().unwrap_or_default();
+        let pending = format!("{STATEROOT} {}.0", self.next.commit);
+        ensure!(first.contains(&pending), "{pending} is not first: {status}");
+        ensure!(status.contains(&format!("upgrade:{name}")), "no new origin: {status}");
+        Ok(())
+    }
+
+    /// Each object that only the next version has, once, and no other.
+    fn fetched_what_differs(&self) -> Result<()> {
+        let (old, next) = (self.old.objects()?, self.next.objects()?);
+        let expected: Vec<String> = next.difference(&old).cloned().collect();
+        let fetched = self.served.fetched();
+        let files = expected.iter().filter(|object| object.ends_with(".filez")).count();
+        ensure!(files > 0 && files < 100, "the versions differ in {files} files");
+        ensure!(fetched == expected, "fetched: {fetched:#?}\ndifferent: {expected:#?}");
+        Ok(())
+    }
+
+    /// After all that the disk is sound, has both versions, and the old one comes first.
+    fn disk_holds_both(&self) -> Result<()> {
+        let root = Sysroot::mount(&self.overlay.flatten()?, &self.folder.join("mounted"))?;
+        root.fsck()?;
+        let mut commits = [&self.old, &self.next].map(|version| version.commit.clone());
+        commits.sort();
+        ensure!(root.deployed(STATEROOT)? == commits, "not both are deployed");
+        let entries = root.boot_entries()?;
+        let titles: Vec<_> = entries.iter().map(|entry| title(entry)).collect();
+        ensure!(titles.len() == 2 && titles[1].contains(TITLE), "boot entries: {titles:?}");
+        ensure!(entries.iter().all(|entry| entry.contains(OWN_KARG)), "{entries:?}");
+        Ok(())
+    }
+
+    /// The disk is sound and has the next version and not one object more.
+    fn disk_holds_the_next_alone(&self) -> Result<()> {
+        let root = Sysroot::mount(&self.overlay.flatten()?, &self.folder.join("mounted"))?;
+        root.fsck()?;
+        ensure!(root.deployed(STATEROOT)? == [self.next.commit.as_str()]);
+        let entries = root.boot_entries()?;
+        ensure!(entries.len() == 1 && title(&entries[0]).contains(TITLE), "{entries:?}");
+        let kernels = std::fs::read_dir(root.path().join("boot/ostree"))?.count();
+        ensure!(kernels == 1, "{kernels} folders with kernels");
+        let left = objects(&root.repo())?;
+        let wanted = self.next.objects()?;
+        let bare = wanted.iter().map(|object| object.replace(".filez", ".file")).collect();
+        let unwanted: Vec<_> = left.difference(&bare).collect();
+        ensure!(left == bare, "{} objects are left, not wanted: {unwanted:?}", left.len());
+        Ok(())
+    }
+}
+
+/// The title of a boot entry.
+fn title(entry: &str) -> &str {
+    entry.lines().find(|line| line.starts_with("title ")).unwrap_or_default()
 }
 
 /// GRUB says which entry it boots by itself: the first one of the menu.
@@ -122,6 +225,26 @@ fn runs(vm: &mut Vm, marker: &str, commit: &str) -> Result<()> {
     Ok(())
 }
 
+/// A machine that was only booted has but its identity in `/etc`.
+fn has_changed_nothing_in_etc(vm: &mut Vm) -> Result<()> {
+    let changes = vm.check("ostree admin config-diff")?;
+    ensure!(changes == "M    machine-id", "changes in /etc: {changes}");
+    Ok(())
+}
+
+/// Deletes the refs of the image's layers, and what only they kept.
+fn forgets_the_image(vm: &mut Vm) -> Result<()> {
+    let repo = "ostree --repo=/sysroot/ostree/repo";
+    let refs = vm.check(&format!("{repo} refs --list ostree"))?;
+    ensure!(refs.lines().any(|name| name.starts_with("ostree/container/image/")), "refs: {refs}");
+    // in a mount namespace of its own, as ostree does it for its own commands
+    vm.check(&format!(
+        "unshare --mount sh -c 'mount -o remount,rw /sysroot && \
+         {repo} refs --delete ostree && {repo} prune --refs-only'"
+    ))
+    .map(drop)
+}
+
 fn changes_etc_and_var(vm: &mut Vm) -> Result<()> {
     vm.check("echo edited >/etc/motd && echo mine >/etc/mine.conf && rm /etc/issue.net")?;
     vm.check("echo kept >/var/lib/kept").map(drop)
@@ -130,18 +253,6 @@ fn changes_etc_and_var(vm: &mut Vm) -> Result<()> {
 /// What changes when ostree writes boot entries: where its links point.
 fn boot_links(vm: &mut Vm) -> Result<String> {
     vm.check("cd /sysroot && readlink boot/loader ostree/boot.[01]; cd /")
-}
-
-fn pulls_and_deploys(vm: &mut Vm, served: &Served, next: &Version) -> Result<()> {
-    joins_the_network(vm)?;
-    vm.check(&format!("ostree remote add --no-gpg-verify upgrade {}", served.url()))?;
-    vm.check(&format!("ostree pull upgrade {}", Version::REF))?;
-    vm.check(&format!("ostree admin deploy --os={STATEROOT} upgrade:{}", Version::REF))?;
-    let status = vm.check("ostree admin status")?;
-    let first = status.lines().next().unwrap_or_default();
-    ensure!(first.contains(&format!("{STATEROOT} {}.0", next.commit)), "status: {status}");
-    ensure!(status.contains(&format!("upgrade:{}", Version::REF)), "status: {status}");
-    Ok(())
 }
 
 fn joins_the_network(vm: &mut Vm) -> Result<()> {
@@ -156,17 +267,6 @@ fn joins_the_network(vm: &mut Vm) -> Result<()> {
         let state = vm.run("networkctl status --all --no-pager")?;
         anyhow::bail!("no network: {}\n{}", online.text, state.text);
     }
-    Ok(())
-}
-
-/// Each object that only the next version has, once, and no other.
-fn fetched_what_differs(served: &Served, old: &Version, next: &Version) -> Result<()> {
-    let (old, next) = (old.objects()?, next.objects()?);
-    let expected: Vec<String> = next.difference(&old).cloned().collect();
-    let fetched = served.fetched();
-    let files = expected.iter().filter(|object| object.ends_with(".filez")).count();
-    ensure!(files > 0 && files < 100, "the versions differ in {files} files");
-    ensure!(fetched == expected, "fetched: {fetched:#?}\ndifferent: {expected:#?}");
     Ok(())
 }
 
@@ -197,22 +297,4 @@ fn is_as_it_was_left(vm: &mut Vm) -> Result<()> {
     let fsck = vm.check("ostree fsck")?;
     ensure!(fsck.contains("no errors found"), "ostree fsck says: {fsck}");
     Ok(())
-}
-
-/// After all that the disk is sound, has both versions, and the old one comes first.
-fn holds_both(raw: &Path, at: &Path, versions: [&Version; 2]) -> Result<()> {
-    let root = Sysroot::mount(raw, at)?;
-    root.fsck()?;
-    let mut commits = versions.map(|version| version.commit.clone());
-    commits.sort();
-    ensure!(root.deployed(STATEROOT)? == commits, "not both are deployed");
-    let entries = root.boot_entries()?;
-    let titles: Vec<_> = entries.iter().filter_map(|entry| entry.lines().find(is_title)).collect();
-    ensure!(titles.len() == 2 && titles[1].contains(TITLE), "boot entries: {titles:?}");
-    ensure!(entries.iter().all(|entry| entry.contains(OWN_KARG)), "{entries:?}");
-    Ok(())
-}
-
-fn is_title(line: &&str) -> bool {
-    line.starts_with("title ")
 }
