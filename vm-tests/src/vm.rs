@@ -13,7 +13,8 @@ use crate::console::Console;
 
 /// How long a machine may take from power-on to its login prompt.
 pub const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(240);
+/// libostree may have a whole SELinux policy compiled in a command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(480);
 
 /// What starts the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
