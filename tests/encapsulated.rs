@@ -139,7 +139,8 @@ fn import(layers: &[Layer]) -> Result<Outcome, ostree::Error> {
     }
     let base = import.base(&mut sysroot.store)?;
     sysroot.store.pin();
-    sysroot.store.seal(&[])?;
+    let used = sysroot.store.used(&[]);
+    sysroot.store.seal(used)?;
     Ok(Outcome { sysroot, commits, base })
 }
 

@@ -44,7 +44,7 @@ pub use layer::{LayerFile, LayerTree};
 pub use merge::Merge;
 pub use path::PathError;
 pub use relabel::relabel;
-pub use store::{Object, Store, WINDOW_BYTES};
+pub use store::{Object, Store, Used, WINDOW_BYTES};
 pub use sysroot::Sysroot;
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ pub struct Object {
     pub len_bytes: u64,
 }
 
+/// Which objects are worth a name.
+#[derive(Debug)]
+pub struct Used(Vec<bool>);
+
 /// A regular file whose content is arriving.
 #[derive(Debug)]
 pub struct Incoming<O> {
@@ -284,13 +288,19 @@ impl<V: Volume> Store<V> {
         self.volume.set_meta(inode, &inode_meta).map_err(Error::volume(&text))
     }
 
-    /// Names every object that is part of a tree, or came with its checksum, and forgets the others:
-    /// those whose path came again in the same layer, or whose label was not the last word.
-    pub fn seal(&mut self, trees: &[&Directory]) -> Result<(), Error> {
+    /// The objects that are part of a tree or came with their checksums. No file comes after it.
+    pub fn used(&mut self, trees: &[&Directory]) -> Used {
+        self.by_checksum = HashMap::new();
         let mut used = vec![false; self.objects.len()];
         used[..self.pinned].fill(true);
         trees.iter().for_each(|tree| mark(tree, &mut used));
-        for (at, used) in used.into_iter().enumerate() {
+        Used(used)
+    }
+
+    /// Names the objects that are used, and forgets the others: those whose path came again in the
+    /// same layer, or whose label was not the last word.
+    pub fn seal(&mut self, used: Used) -> Result<(), Error> {
+        for (at, used) in used.0.into_iter().enumerate() {
             let Object { checksum, inode, .. } = self.objects[at];
             if used {
                 self.name(checksum, "file", inode)?;

@@ -251,7 +251,8 @@ fn deployed(lines: &[&str]) -> (MemoryVolume, String) {
     let tree = layer(&mut sysroot, lines).unwrap();
     merge.add(&sysroot.store, tree).unwrap();
     let tree = merge.finish(&sysroot.store).0.unwrap();
-    sysroot.store.seal(&[&tree]).unwrap();
+    let used = sysroot.store.used(&[&tree]);
+    sysroot.store.seal(used).unwrap();
     let commit = commit_layer(&mut sysroot.store, &tree, 1, 0).unwrap();
     let boot_files =
         [BootFile { source: "usr/k".into(), name: "vmlinuz-1".into(), is_copied: false }];
@@ -403,7 +404,8 @@ fn one_object_at_paths_with_different_labels_becomes_several() {
     let changed =
         relabel(&mut sysroot.store, &mut [&mut tree], Some(&POLICY), &Cancel::default()).unwrap();
     assert_eq!(changed, 6);
-    sysroot.store.seal(&[&tree]).unwrap();
+    let used = sysroot.store.used(&[&tree]);
+    sysroot.store.seal(used).unwrap();
     let expected = [
         "/ root_t\0",
         "/d root_t\0",
@@ -438,7 +440,8 @@ fn objects_that_turn_out_equal_are_one() {
         relabel(&mut sysroot.store, &mut trees, Some(&POLICY), &Cancel::default()).unwrap();
     assert_eq!(changed, 2);
     assert_eq!(first.get("usr/a"), second.get("usr/d"));
-    sysroot.store.seal(&[&first, &second]).unwrap();
+    let used = sysroot.store.used(&[&first, &second]);
+    sysroot.store.seal(used).unwrap();
     check_objects(&sysroot.store.volume, 2);
 }
 
@@ -457,7 +460,8 @@ fn labels_that_were_only_likely_are_taken_back() {
     tree.symlink(&mut sysroot.store, b"l", &owned(0o777, 0), b"usr").unwrap();
     let mut tree = tree.finish().unwrap().0;
     relabel(&mut sysroot.store, &mut [&mut tree], None, &Cancel::default()).unwrap();
-    sysroot.store.seal(&[&tree]).unwrap();
+    let used = sysroot.store.used(&[&tree]);
+    sysroot.store.seal(used).unwrap();
     assert_eq!(labels(&sysroot, &tree), ["/ -", "/l -", "/usr/ -", "/usr/a -", "/usr/b own"]);
     check_objects(&sysroot.store.volume, 3);
 }
@@ -469,7 +473,8 @@ fn objects_that_came_with_their_checksums_keep_them() {
     sysroot.store.pin();
     let mut merged = base.clone();
     relabel(&mut sysroot.store, &mut [&mut merged], Some(&POLICY), &Cancel::default()).unwrap();
-    sysroot.store.seal(&[&base, &merged]).unwrap();
+    let used = sysroot.store.used(&[&base, &merged]);
+    sysroot.store.seal(used).unwrap();
     assert_eq!(labels(&sysroot, &base)[2], "/usr/a -");
     assert_eq!(labels(&sysroot, &merged)[2], "/usr/a usr_t\0");
     check_objects(&sysroot.store.volume, 2);

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::ahead::{Ahead, Unpacked};
+use super::composefs;
 use super::entries::{self, Circumstances};
 use super::error::{Error, LayerError};
 use super::likely::Likely;
@@ -24,13 +25,15 @@ use crate::registry::Source;
 use crate::selinux::Policy;
 use crate::spec::Image;
 use crate::tree::Directory;
-use crate::volume::Volume;
+use crate::volume::{Inode, Volume};
 
 /// The outcome of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// The merged tree.
     pub tree: Directory,
+    /// The merged tree as a composefs image: a file that has no name yet.
+    pub composefs: Inode,
     /// Commit of each distinct layer, by the digest of its blob.
     pub layer_commits: BTreeMap<Sha256Digest, Sha256Digest>,
     /// The commit that the image carries: the parent of the merge commit.
@@ -183,13 +186,16 @@ impl<'a, V: Volume> Import<'a, V> {
             self.context.reporter.report(Event::Detail { message });
         }
         let all: Vec<&Directory> = self.trees.values().chain([&tree]).collect();
-        store.seal(&all)?;
+        let used = store.used(&all);
         let mut layer_commits = self.carried_commits;
-        for (digest, tree) in &self.trees {
-            let times = self.image.layers.iter().filter(|layer| layer.digest == *digest).count();
-            let commit = ostree::commit_layer(store, tree, times, timestamp_secs)?;
-            layer_commits.insert(*digest, commit);
+        for (digest, tree) in self.trees {
+            let times = self.image.layers.iter().filter(|layer| layer.digest == digest).count();
+            let commit = ostree::commit_layer(store, &tree, times, timestamp_secs)?;
+            layer_commits.insert(digest, commit);
         }
-        Ok(Imported { tree, layer_commits, base: self.base, policy })
+        // planning the image takes memory for every file; the names of objects take as much
+        let composefs = composefs::write(store, &tree)?;
+        store.seal(used)?;
+        Ok(Imported { tree, composefs, layer_commits, base: self.base, policy })
     }
 }

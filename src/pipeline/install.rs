@@ -1,6 +1,5 @@
 //! The image becomes an installed system in a volume: everything of a build but the disk around it.
 
-use super::composefs;
 use super::error::Error;
 use super::import::{Context, Imported, import};
 use super::request::{BootLoader, Request};
@@ -23,7 +22,7 @@ use crate::progress::Event;
 use crate::registry::{Source, TargetRef};
 use crate::spec::Image;
 use crate::tree::Directory;
-use crate::volume::{Timestamp, Volume};
+use crate::volume::{Inode, Timestamp, Volume};
 
 /// The most that is read of a boot loader.
 const ESP_FILE_LIMIT_BYTES: u64 = 64 << 20;
@@ -96,7 +95,7 @@ pub fn install<V: Volume>(
     let image = inputs.source.image();
     let mut sysroot = Sysroot::create(volume, inputs.time)?;
     let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
-    let Imported { tree, layer_commits, base, policy } = imported;
+    let Imported { tree, composefs, layer_commits, base, policy } = imported;
     context.reporter.report(Event::Stage { name: "writing the deployment".into() });
 
     let decisions = decide(&ImageFiles::new(&sysroot.store, &tree), inputs, context)?;
@@ -111,7 +110,7 @@ pub fn install<V: Volume>(
     sysroot.file(".bootc-aleph.json", 0o644, aleph.as_bytes())?;
 
     let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
-    let made = Made { tree: &tree, commit, labels };
+    let made = Made { tree: &tree, composefs, commit, labels };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
     let esp = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
     if let Some(labels) = labels {
@@ -177,6 +176,7 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
 #[derive(Clone, Copy)]
 struct Made<'a> {
     tree: &'a Directory,
+    composefs: Inode,
     commit: Sha256Digest,
     labels: Option<&'a dyn Labels>,
 }
@@ -184,12 +184,11 @@ struct Made<'a> {
 /// Writes the deployment; returns the options of its boot entry.
 fn deploy<V: Volume>(
     sysroot: &mut Sysroot<V>,
-    Made { tree, commit, labels }: Made<'_>,
+    Made { tree, composefs, commit, labels }: Made<'_>,
     inputs: Inputs<'_>,
     decisions: &Decisions,
 ) -> Result<String, Error> {
     let Decisions { kernel, stateroot, .. } = decisions;
-    let composefs = composefs::write(&mut sysroot.store, tree)?;
     let boot_checksum = ostree::boot_checksum(sysroot, tree, &kernel.hashed())?;
     let entry = bls::Entry {
         name: &decisions.name,
