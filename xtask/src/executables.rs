@@ -84,16 +84,31 @@ impl Test {
         let folder = root().join(&self.package);
         let mut command = Command::new(&self.path);
         // what cargo told us of our own package is wrong for another
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_PKG_") {
-                command.env_remove(name);
-            }
+        for name in OF_A_PACKAGE {
+            command.env_remove(name);
         }
         command.env("CARGO_MANIFEST_PATH", folder.join("Cargo.toml"));
         command.env("CARGO_MANIFEST_DIR", &folder).current_dir(folder);
         command
     }
 }
+
+/// What cargo tells a program of the package it belongs to.
+const OF_A_PACKAGE: [&str; 13] = [
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_DESCRIPTION",
+    "CARGO_PKG_HOMEPAGE",
+    "CARGO_PKG_LICENSE",
+    "CARGO_PKG_LICENSE_FILE",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_README",
+    "CARGO_PKG_REPOSITORY",
+    "CARGO_PKG_RUST_VERSION",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+];
 
 /// The folder of the workspace.
 pub fn root() -> &'static Path {
