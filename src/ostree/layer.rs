@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::Error;
+use super::link;
 use super::path::{PathError, Placement, place};
 use super::store::{Incoming, Store};
 use crate::labels::{FileType, Labels};
@@ -23,10 +24,6 @@ use crate::volume::{Meta, Volume};
 
 const POLICIES: &str = "usr/etc/selinux/";
 const HARDLINK_STORE: &str = "sysroot/ostree/repo/";
-/// The longest target a symbolic link may have.
-const MAX_TARGET_BYTES: usize = 4095;
-/// From this length on the field's composefs writer fails on a link.
-const COMPOSEFS_TARGET_BYTES: usize = 4064;
 
 /// A layer being read.
 #[derive(Debug)]
@@ -186,26 +183,11 @@ impl LayerTree {
         target: &[u8],
     ) -> Result<(), Error> {
         let Placement::At(path) = self.place(raw_path)? else { return Ok(()) };
-        let wrong = |problem| Error::SymlinkTarget { path: path.clone(), problem };
-        let target = std::str::from_utf8(target).map_err(|_| wrong("is not valid UTF-8"))?;
-        match target.len() {
-            0 => return Err(wrong("is empty")),
-            len if len > MAX_TARGET_BYTES => return Err(wrong("is longer than 4095 bytes")),
-            len if len >= COMPOSEFS_TARGET_BYTES => self.warnings.push(format!(
-                "the target of `{path}` has {len} bytes: the installed system's own updater fails \
-                 on links of {COMPOSEFS_TARGET_BYTES} bytes and more"
-            )),
-            _ if target.contains('\0') => return Err(wrong("has a NUL byte")),
-            _ => {}
-        }
-        let xattrs = meta.xattrs.as_slice();
-        if let Some(user) = xattrs.iter().find(|xattr| xattr.name.starts_with(b"user.")) {
-            let name = String::from_utf8_lossy(&user.name).into_owned();
-            return Err(Error::SymlinkXattr { path, name });
-        }
+        let target = link::check(&path, &format!("`{path}`"), meta, target)?;
+        self.warnings.extend(target.warning);
         self.parent(store, &path, meta)?;
         let labelled = self.labelled(store, &path, FileType::Symlink, meta)?;
-        let object = store.symlink(&path, &labelled, &stored_target(target))?;
+        let object = store.symlink(&path, &labelled, &stored_target(target.text))?;
         self.put(&path, object)
     }
 

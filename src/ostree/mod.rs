@@ -27,6 +27,7 @@ mod gvariant;
 mod gvariant_reader;
 mod image_files;
 mod layer;
+mod link;
 mod made;
 mod merge;
 mod object;

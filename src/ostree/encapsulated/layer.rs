@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::{Entry, HashMap};
 
 use super::super::error::Error as RoomError;
-use super::super::object;
 use super::super::store::{Incoming, Store};
+use super::super::{link, object};
 use super::error::Error;
 use super::layout::Part;
 use super::name::{Kind, Name};
@@ -22,10 +22,6 @@ const MAX_XATTRS_BYTES: usize = 1 << 20;
 const MAX_ALL_METADATA_BYTES: usize = 512 << 20;
 /// All xattrs of a layer that links lead to.
 const MAX_ALL_XATTRS_BYTES: usize = 64 << 20;
-/// The longest target a symbolic link may have.
-const MAX_TARGET_BYTES: usize = 4095;
-/// From this length on the field's composefs writer fails on a link.
-const COMPOSEFS_TARGET_BYTES: usize = 4064;
 
 /// The commit of an image as its layers bring it.
 #[derive(Debug, Default)]
@@ -153,24 +149,9 @@ impl Layer<'_> {
         }
         let meta = self.file_meta(&name, meta)?;
         let path = name.to_string();
-        let wrong = |problem| RoomError::SymlinkTarget { path: path.clone(), problem };
-        let target = std::str::from_utf8(target).map_err(|_| wrong("is not valid UTF-8"))?;
-        match target.len() {
-            0 => return Err(wrong("is empty")),
-            len if len > MAX_TARGET_BYTES => return Err(wrong("is longer than 4095 bytes")),
-            len if len >= COMPOSEFS_TARGET_BYTES => self.warnings.push(format!(
-                "the target of the symbolic link {path} has {len} bytes: the installed system's \
-                 own updater fails on links of {COMPOSEFS_TARGET_BYTES} bytes and more"
-            )),
-            _ if target.contains('\0') => return Err(wrong("has a NUL byte")),
-            _ => {}
-        }
-        let xattrs = meta.xattrs.as_slice();
-        if let Some(user) = xattrs.iter().find(|xattr| xattr.name.starts_with(b"user.")) {
-            let name = String::from_utf8_lossy(&user.name).into_owned();
-            return Err(RoomError::SymlinkXattr { path, name });
-        }
-        let id = store.symlink(&path, &meta, target)?;
+        let target = link::check(&path, &format!("the symbolic link {path}"), &meta, target)?;
+        self.warnings.extend(target.warning);
+        let id = store.symlink(&path, &meta, target.text)?;
         self.file(store, &name, id)
     }
 
