@@ -28,7 +28,7 @@ const TABLE_ZEROED: u16 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inodes<'a> {
     pub(super) last: u64,
-    /// In order.
+    /// In order, counted from 0.
     pub(super) spare: &'a [u64],
 }
 
@@ -60,8 +60,7 @@ impl Group {
         let free_blocks = free_between(&geometry.free, start, start + len);
         let before = number * geometry.inodes_per_group;
         let used_inodes = inodes.last.saturating_sub(before).min(geometry.inodes_per_group);
-        let spare: Vec<u64> = inodes.spare.iter().map(|inode| inode - 1).collect();
-        let spare = &spare[spare.partition_point(|at| *at < before)..];
+        let spare = &inodes.spare[inodes.spare.partition_point(|at| *at < before)..];
         let spare = &spare[..spare.partition_point(|at| *at < before + used_inodes)];
         let last = number + 1 == geometry.groups;
         let untouched = !last && number > 0 && free_blocks + frame.head(number) == len;

@@ -113,12 +113,12 @@ impl<C: Canvas> Image<'_, C> {
         number_of(handle, self.options.lost_found)
     }
 
-    /// Numbers of inodes up to the last that nothing uses, in order.
+    /// Inodes up to the last that nothing uses, counted from 0, in order.
     fn spare_inodes(&self) -> Vec<u64> {
         let spare = self.records.spare.iter();
-        let mut numbers: Vec<u64> = spare.map(|inode| self.number(inode.0).into()).collect();
-        numbers.sort_unstable();
-        numbers
+        let mut places: Vec<u64> = spare.map(|inode| u64::from(self.number(inode.0)) - 1).collect();
+        places.sort_unstable();
+        places
     }
 
     fn put_block(&mut self, block: u64, bytes: &[u8]) -> io::Result<()> {
