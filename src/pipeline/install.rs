@@ -5,6 +5,7 @@ use super::import::{Context, Imported, import};
 use super::request::{BootLoader, Request};
 use crate::boot::grub::bridge;
 use crate::boot::grub::config::Reader;
+use crate::boot::grub::pe::LIMIT_BYTES;
 use crate::boot::loader::{self, EspContent, Origin};
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::bound_images::BoundImages;
@@ -23,9 +24,6 @@ use crate::registry::{Source, TargetRef};
 use crate::spec::Image;
 use crate::tree::Directory;
 use crate::volume::{Inode, Timestamp, Volume};
-
-/// The most that is read of a boot loader.
-const ESP_FILE_LIMIT_BYTES: u64 = 64 << 20;
 
 /// A file of the EFI system partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,7 +285,7 @@ fn boot_loader<V: Volume>(
         let bytes = match content {
             EspContent::Bytes(bytes) => bytes,
             EspContent::Image(source) => Deployed(&files)
-                .read_following(&source, ESP_FILE_LIMIT_BYTES)
+                .read_following(&source, LIMIT_BYTES)
                 .map_err(boot::BootError::from)?
                 .ok_or(ostree::Error::Missing(source))?,
         };

@@ -26,10 +26,8 @@ use sha2::{Digest as _, Sha512};
 use super::super::{BootError, CONFIG_LIMIT_BYTES};
 use super::BootupdError;
 use super::payload::Payload;
+use crate::boot::grub::pe::LIMIT_BYTES;
 use crate::files::Files;
-
-/// The most that is read of a boot loader.
-const LIMIT_BYTES: u64 = 64 << 20;
 
 /// What stands where bootupd would put its own version.
 const UNKNOWN_VERSION: &str = "unknown";
