@@ -21,16 +21,7 @@ const TARGET: &str = "registry.example/fixture/os:stable";
 #[ignore = "boots a VM: cargo xtask test"]
 fn chunked_image_boots_with_composefs_and_selinux() -> Result<()> {
     let Some(layout) = tier::chunked()? else { return Ok(()) };
-    let folder = working_folder("chunked")?;
-    let raw = build(&folder, &layout, selinux::KARGS)?;
-    let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
-    let root = boot(&folder, &overlay, Firmware::Uefi, |vm| {
-        system::is_composefs(vm)?;
-        selinux::is_on(vm)?;
-        is_labelled(vm)?;
-        has_both_derived_layers(vm)
-    })?;
-    is_clean(&overlay, root)
+    labelled_system_boots("chunked", &layout, has_both_derived_layers)
 }
 
 /// The same system from ordinary layers.
@@ -41,16 +32,7 @@ fn layered_image_boots_with_composefs_and_selinux() -> Result<()> {
         return Ok(());
     }
     let Some(layout) = tier::forky()? else { return Ok(()) };
-    let folder = working_folder("layered")?;
-    let raw = build(&folder, &layout, selinux::KARGS)?;
-    let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
-    let root = boot(&folder, &overlay, Firmware::Uefi, |vm| {
-        system::is_composefs(vm)?;
-        selinux::is_on(vm)?;
-        is_labelled(vm)?;
-        system::has_sound_repository(vm)
-    })?;
-    is_clean(&overlay, root)
+    labelled_system_boots("layered", &layout, system::has_sound_repository)
 }
 
 /// The checks above see a label that is wrong, in the composefs image and on the disk, and one that is
@@ -98,6 +80,24 @@ fn bootupd_payload_boots_with_secure_boot() -> Result<()> {
         vm.check(&format!("diff --recursive /run/esp/EFI/BOOT {updates}/BOOT"))?;
         vm.check(&format!("cmp /run/esp/EFI/debian/grubx64.efi {updates}/debian/grubx64.efi"))?;
         system::has_sound_repository(vm)
+    })?;
+    is_clean(&overlay, root)
+}
+
+/// Boots a system with composefs and SELinux, looks at both and then at what is its own.
+fn labelled_system_boots(
+    name: &str,
+    layout: &Path,
+    look: impl FnOnce(&mut Vm) -> Result<()>,
+) -> Result<()> {
+    let folder = working_folder(name)?;
+    let raw = build(&folder, layout, selinux::KARGS)?;
+    let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
+    let root = boot(&folder, &overlay, Firmware::Uefi, |vm| {
+        system::is_composefs(vm)?;
+        selinux::is_on(vm)?;
+        is_labelled(vm)?;
+        look(vm)
     })?;
     is_clean(&overlay, root)
 }
