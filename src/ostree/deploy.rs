@@ -68,30 +68,12 @@ pub fn boot_checksum<V: Volume>(
     let mut hasher = Sha256::default();
     for path in paths {
         let object = follow(sysroot, tree, path)?;
-        hash(sysroot, path, object, &mut hasher)?;
+        sysroot.store.pieces(path, object, |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
     }
     Ok(hasher.finish())
-}
-
-fn hash<V: Volume>(
-    sysroot: &Sysroot<V>,
-    path: &str,
-    object: ObjectId,
-    hasher: &mut Sha256,
-) -> Result<(), Error> {
-    let inode = sysroot.store.object(object).inode;
-    let mut buffer = vec![0; 256 * 1024];
-    let mut offset = 0;
-    loop {
-        let read = sysroot.store.volume.read_at(inode, offset, &mut buffer);
-        match read.map_err(Error::volume(path))? {
-            0 => return Ok(()),
-            count => {
-                hasher.update(&buffer[..count]);
-                offset += u64::try_from(count).unwrap_or(u64::MAX);
-            }
-        }
-    }
 }
 
 /// The regular file that `path` is, or leads to through links.

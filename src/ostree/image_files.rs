@@ -1,5 +1,6 @@
 //! The merged tree as [`Files`], for those who look for kernels and configuration in it.
 
+use super::error::Error;
 use super::store::Store;
 use crate::files::{FileKind, Files, FilesError};
 use crate::tree::{Directory, Node, ObjectId};
@@ -24,6 +25,28 @@ impl<'a, V: Volume> ImageFiles<'a, V> {
 }
 
 impl<V: Volume> Store<V> {
+    /// Gives the content of a regular file to `take`, piece by piece; `path` is for messages.
+    pub(super) fn pieces(
+        &self,
+        path: &str,
+        id: ObjectId,
+        mut take: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let inode = self.object(id).inode;
+        let mut buffer = vec![0; 256 * 1024];
+        let mut offset = 0;
+        loop {
+            let read = self.volume.read_at(inode, offset, &mut buffer);
+            match read.map_err(Error::volume(path))? {
+                0 => return Ok(()),
+                count => {
+                    take(&buffer[..count])?;
+                    offset += u64::try_from(count).unwrap_or(u64::MAX);
+                }
+            }
+        }
+    }
+
     /// The content of a regular file or the target of a link.
     pub fn content(&self, id: ObjectId) -> Result<Vec<u8>, V::Error> {
         let object = self.object(id);

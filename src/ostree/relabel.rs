@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::checkout;
 use super::error::Error;
 use super::object::{self, Header};
 use super::store::{Object, Store};
@@ -216,29 +217,22 @@ fn checksum<V: Volume>(
     meta: MetaId,
     cancel: &Cancel,
 ) -> Result<Sha256Digest, Error> {
-    let Object { inode, is_regular, checksum, .. } = store.object(id);
-    let failed = |error| Error::volume(&checksum.to_hex())(error);
-    let meta = store.meta(meta);
+    let Object { is_regular, checksum, .. } = store.object(id);
+    let (meta, name) = (store.meta(meta), checksum.to_hex());
     if !is_regular {
-        let target = store.content(id).map_err(failed)?;
+        let target = store.content(id).map_err(Error::volume(&name))?;
         let target = String::from_utf8_lossy(&target);
         return Ok(object::file_hasher(meta, Header::Symlink { target: &target }).finish());
     }
     let mut hasher = object::file_hasher(meta, Header::Regular);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut offset = 0;
-    loop {
+    store.pieces(&name, id, |bytes| {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        match store.volume.read_at(inode, offset, &mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finish()),
-            count => {
-                hasher.update(&buffer[..count]);
-                offset += u64::try_from(count).unwrap_or(u64::MAX);
-            }
-        }
-    }
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
 }
 
 fn copy<V: Volume>(
@@ -248,16 +242,8 @@ fn copy<V: Volume>(
     checksum: Sha256Digest,
 ) -> Result<ObjectId, Error> {
     let object = store.object(id);
-    let name = checksum.to_hex();
-    let mut inode_meta = store.meta(meta).clone();
-    let inode = if object.is_regular {
-        store.volume.copy_file(object.inode, &inode_meta)
-    } else {
-        inode_meta.mtime = store.time();
-        let target = store.content(id).map_err(Error::volume(&name))?;
-        store.volume.symlink(&inode_meta, &target)
-    };
-    let inode = inode.map_err(Error::volume(&name))?;
+    let inode_meta = store.inode_meta(meta, object.is_regular);
+    let inode = checkout::copy_object(store, &checksum.to_hex(), id, &inode_meta)?;
     store.add(Object { checksum, inode, meta, ..object })
 }
 

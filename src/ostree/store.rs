@@ -242,20 +242,27 @@ impl<V: Volume> Store<V> {
         }
         let checksum = Sha256Digest::of(bytes);
         if self.metadata.insert(checksum) {
-            let meta = Meta { mtime: self.time, ..Meta::root_owned(0o644) };
-            let inode = self.volume.file(&meta, bytes).map_err(Error::volume(path))?;
-            let path = self.name(checksum, extension, inode)?;
-            self.own.push(Made { path, inode, meta, file_type: FileType::Regular });
+            self.own_file(path, checksum, extension, bytes)?;
         }
         Ok(checksum)
     }
 
     /// Writes what belongs beside a commit without being part of it.
     pub fn detached_metadata(&mut self, commit: Sha256Digest, bytes: &[u8]) -> Result<(), Error> {
+        self.own_file("the commit's detached metadata", commit, "commitmeta", bytes)
+    }
+
+    /// Writes a file of the repository that is no file object; `path` is for messages.
+    fn own_file(
+        &mut self,
+        path: &str,
+        checksum: Sha256Digest,
+        extension: &str,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
         let meta = Meta { mtime: self.time, ..Meta::root_owned(0o644) };
-        let failed = Error::volume("the commit's detached metadata");
-        let inode = self.volume.file(&meta, bytes).map_err(failed)?;
-        let path = self.name(commit, "commitmeta", inode)?;
+        let inode = self.volume.file(&meta, bytes).map_err(Error::volume(path))?;
+        let path = self.name(checksum, extension, inode)?;
         self.own.push(Made { path, inode, meta, file_type: FileType::Regular });
         Ok(())
     }
@@ -279,13 +286,16 @@ impl<V: Volume> Store<V> {
     ) -> Result<(), Error> {
         let object = &mut self.objects[index(id.0)];
         (object.meta, object.checksum) = (meta, checksum);
-        let mut inode_meta = self.metas[index(meta.0)].clone();
-        if !object.is_regular {
-            inode_meta.mtime = self.time;
-        }
-        let (inode, text) = (object.inode, checksum.to_hex());
+        let Object { inode, is_regular, .. } = *object;
         self.by_checksum.insert(checksum, id);
-        self.volume.set_meta(inode, &inode_meta).map_err(Error::volume(&text))
+        let inode_meta = self.inode_meta(meta, is_regular);
+        self.volume.set_meta(inode, &inode_meta).map_err(Error::volume(&checksum.to_hex()))
+    }
+
+    /// What the inode of an object has: the time of a symbolic link is free, that of a file 0.
+    pub(super) fn inode_meta(&self, meta: MetaId, is_regular: bool) -> Meta {
+        let mtime = if is_regular { Timestamp::default() } else { self.time };
+        Meta { mtime, ..self.meta(meta).clone() }
     }
 
     /// The objects that are part of a tree or came with their checksums. No file comes after it.
@@ -318,9 +328,9 @@ impl<V: Volume> Store<V> {
         Ok(ObjectId(id))
     }
 
-    /// What the store made besides file objects.
-    pub(super) fn own(&self) -> &[Made] {
-        &self.own
+    /// What the store made besides file objects, to be labelled once.
+    pub(super) fn take_own(&mut self) -> Vec<Made> {
+        std::mem::take(&mut self.own)
     }
 
     /// Puts an object into its directory; returns its path.

@@ -91,8 +91,7 @@ impl<V: Volume> Sysroot<V> {
     /// files have their labels already.
     pub fn label(&mut self, labels: &dyn Labels) -> Result<(), Error> {
         let Self { store, tree } = self;
-        let own = store.own().to_vec();
-        for made in tree.made.iter().chain(&own) {
+        for made in tree.made.iter().chain(&store.take_own()) {
             made.label(&mut store.volume, labels)?;
         }
         let Some(context) = labels.label("/lost+found", FileType::Directory) else { return Ok(()) };
