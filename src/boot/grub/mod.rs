@@ -2,12 +2,14 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`area`] | packs modules, prefix and early configuration as every GRUB image carries them |
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
 //! | [`esp`] | finds shim and GRUB in the image and says what goes to the ESP |
 //! | `packages` | signed binaries where distributions' packages put them |
 //! | [`config`] | `grub.cfg`, the stub on the ESP, `grubenv` |
 //! | [`bridge`] | which boot entries a GRUB without `blscfg` can read |
 
+pub mod area;
 pub mod bridge;
 pub mod config;
 pub mod esp;
