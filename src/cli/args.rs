@@ -8,7 +8,8 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::pipeline::Qcow2Compression;
+use crate::pipeline::{Bios, Qcow2Compression};
+use crate::units::SectorSize;
 
 /// How qcow2 clusters are stored unless told: so that every reader of qcow2 can read them.
 pub const DEFAULT_QCOW2_COMPRESSION: Compression = Compression::Deflate;
@@ -71,6 +72,14 @@ pub struct BuildArgs {
     /// `min` for what fits exactly, `auto` to leave room for the next upgrade, at least 10G.
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub size: String,
+
+    /// Boot from BIOS too (x86_64 only): `auto` does so where the image brings GRUB's modules for it.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = BiosSupport::Auto)]
+    pub bios: BiosSupport,
+
+    /// Make a disk with sectors of this many bytes. Disks with 4096 boot from UEFI only.
+    #[arg(long, value_name = "BYTES", value_enum, default_value_t = Sectors::B512)]
+    pub sector_size: Sectors,
 
     /// Choose the image for this architecture [default: the host's].
     #[arg(long, value_name = "ARCH", value_enum)]
@@ -161,6 +170,28 @@ pub enum RootFs {
     Btrfs,
 }
 
+/// Whether disks boot from BIOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BiosSupport {
+    /// Where it is possible.
+    Auto,
+    /// Or there is no disk.
+    On,
+    /// From UEFI only.
+    Off,
+}
+
+/// A sector size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sectors {
+    /// What nearly every virtual disk has.
+    #[value(name = "512")]
+    B512,
+    /// Native 4K disks.
+    #[value(name = "4096")]
+    B4096,
+}
+
 /// An architecture's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ArchName {
@@ -203,6 +234,25 @@ pub enum ProgressStyle {
     Json,
     /// Warnings and errors only.
     None,
+}
+
+impl From<BiosSupport> for Bios {
+    fn from(bios: BiosSupport) -> Self {
+        match bios {
+            BiosSupport::Auto => Self::Auto,
+            BiosSupport::On => Self::On,
+            BiosSupport::Off => Self::Off,
+        }
+    }
+}
+
+impl From<Sectors> for SectorSize {
+    fn from(size: Sectors) -> Self {
+        match size {
+            Sectors::B512 => Self::B512,
+            Sectors::B4096 => Self::B4096,
+        }
+    }
 }
 
 impl From<Compression> for Qcow2Compression {
@@ -248,9 +298,7 @@ mod tests {
 
     #[test]
     fn what_does_not_work_yet_is_no_option() {
-        for option in
-            ["--bios=on", "--sector-size=4096", "--config=x", "--platform=aws", "--type=ami"]
-        {
+        for option in ["--config=x", "--platform=aws", "--type=ami"] {
             assert!(
                 Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
                 "{option}"

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::args::{ArchName, BuildArgs, DiskType, IdSource, RootFs};
+use super::args::{ArchName, BuildArgs, DiskType, IdSource, RootFs, Sectors};
 use super::surroundings::{Surroundings, random_bytes};
 use crate::pipeline::request::Ids;
-use crate::pipeline::{BootLoader, DiskFormat, Request};
+use crate::pipeline::{Bios, BootLoader, DiskFormat, Request};
 use crate::plan::PlanError;
 use crate::registry::{ParseReferenceError, Reference, TargetRef};
 use crate::spec::Arch;
@@ -34,6 +34,9 @@ pub enum RequestError {
     /// The host is none that disks are made for, and no other was named.
     #[error("no disks are made for this host's architecture, {0}")]
     HostArch(&'static str),
+    /// BIOS where there is none.
+    #[error("`--bios on`: {0}")]
+    Bios(&'static str),
     /// A kernel argument that no boot entry can hold.
     #[error("`{option} {}`: the argument {problem}", .value.escape_debug())]
     Karg {
@@ -86,10 +89,11 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
     let check_kargs = |option, kargs: &[String]| {
         kargs.iter().try_for_each(|karg| check_karg(option, karg)).map(|()| kargs.to_vec())
     };
+    let arch = arch(args.arch, around)?;
     Ok(Request {
         source: Reference::parse(&args.image).map_err(RequestError::Image)?,
         source_text: args.image.clone(),
-        arch: arch(args.arch, around)?,
+        arch,
         target: (args.target_imgref.as_deref())
             .map(TargetRef::parse)
             .transpose()
@@ -97,6 +101,8 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         formats: formats(&args.types),
         output: args.output.clone(),
         size: args.size.parse().map_err(RequestError::Size)?,
+        sector_size: args.sector_size.into(),
+        bios: bios(args, arch)?,
         explicit_rootfs: args.rootfs.is_some(),
         kargs: check_kargs("--karg", &args.kargs)?,
         karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
@@ -126,6 +132,17 @@ fn unsupported(rootfs: Option<RootFs>) -> Option<&'static str> {
         RootFs::Xfs => Some("xfs"),
         RootFs::Btrfs => Some("btrfs"),
     }
+}
+
+/// Whether the disk boots from BIOS, where that can be asked for.
+fn bios(args: &BuildArgs, arch: Arch) -> Result<Bios, RequestError> {
+    let bios = Bios::from(args.bios);
+    let problem = match (arch, args.sector_size) {
+        (Arch::Aarch64, _) => "machines of that architecture have none",
+        (Arch::X86_64, Sectors::B4096) => "BIOS reads sectors of 512 bytes only",
+        (Arch::X86_64, Sectors::B512) => return Ok(bios),
+    };
+    if bios == Bios::On { Err(RequestError::Bios(problem)) } else { Ok(bios) }
 }
 
 fn arch(name: Option<ArchName>, around: &Surroundings) -> Result<Arch, RequestError> {

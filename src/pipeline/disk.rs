@@ -13,7 +13,7 @@ use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
 use crate::plan::layout::{self, Role};
 use crate::progress::Event;
-use crate::units::{ByteLen, SectorSize};
+use crate::units::ByteLen;
 
 const ROOT_LABEL: &str = "root";
 const ESP_LABEL: &str = "EFI-SYSTEM";
@@ -69,7 +69,7 @@ fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk,
     write_esp(&canvas, &partitions, inputs, &installed)?;
     let disk_guid = Guid::from_bytes(inputs.ids.disk.0);
     let table = partitions.iter().map(partition).collect();
-    let table = Table::new(sizes.disk, SectorSize::B512, disk_guid, table)?;
+    let table = Table::new(sizes.disk, request.sector_size, disk_guid, table)?;
     table.write(&mut canvas).map_err(in_error)?;
     Ok(Disk { file, size: sizes.disk, partitions, installed })
 }
@@ -85,7 +85,7 @@ fn write_esp(
     };
     let mut builder = fat::Builder::new(fat::Options {
         size: esp.len,
-        sector: SectorSize::B512,
+        sector: inputs.request.sector_size,
         start: esp.start,
         label: ESP_LABEL.to_owned(),
         serial: inputs.ids.esp_serial,

@@ -27,11 +27,10 @@ use crate::plan::size::SizeRequest;
 use crate::progress::{Cancel, Event, Reporter};
 use crate::registry::{self, Reference, Source, TargetRef};
 use crate::spec::Image;
-use crate::units::SectorSize;
 use crate::volume::Timestamp;
 
 pub use error::{Error, LayerError};
-pub use request::{BootLoader, DiskFormat, Outcome, Qcow2Compression, Request};
+pub use request::{Bios, BootLoader, DiskFormat, Outcome, Qcow2Compression, Request};
 
 use import::Context;
 
@@ -122,7 +121,8 @@ fn plan(request: &Request, target: &TargetRef, time: Timestamp) -> Plan {
             SizeRequest::Min => "min".to_owned(),
             SizeRequest::Exact(len) => len.0.to_string(),
         },
-        sector_size_bytes: SectorSize::B512.bytes(),
+        sector_size_bytes: request.sector_size.bytes(),
+        bios: request.bios.name().to_owned(),
         stateroot: request.stateroot.clone().unwrap_or_default(),
         target_imgref: target.image_reference(),
         ids: match request.ids {

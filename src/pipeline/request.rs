@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::plan::size::SizeRequest;
 use crate::registry::{Environment, Reference, TargetRef};
 use crate::spec::Arch;
+use crate::units::SectorSize;
 
 /// A disk format that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +63,28 @@ pub enum BootLoader {
     None,
 }
 
+/// Whether the disk boots from BIOS too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bios {
+    /// Where the machine has BIOS and the image brings what it takes.
+    Auto,
+    /// Certainly, or there is no disk.
+    On,
+    /// Not.
+    Off,
+}
+
+impl Bios {
+    /// What the command line and the build record call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// A build.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -79,6 +102,11 @@ pub struct Request {
     pub output: PathBuf,
     /// Size of the disk.
     pub size: SizeRequest,
+    /// Size of its sectors.
+    pub sector_size: SectorSize,
+    /// Whether it boots from BIOS too; not `On` for what cannot: other machines than x86_64, sectors
+    /// of 4096 bytes.
+    pub bios: Bios,
     /// Whether ext4 was asked for by name (`--rootfs`).
     pub explicit_rootfs: bool,
     /// Kernel arguments to add, in order.

@@ -21,6 +21,8 @@ pub struct Plan {
     pub size: String,
     /// Logical sector size of the disk.
     pub sector_size_bytes: u64,
+    /// `--bios`: `auto`, `on` or `off`.
+    pub bios: String,
     /// The stateroot.
     pub stateroot: String,
     /// What the installed system updates from.
@@ -150,6 +152,7 @@ mod tests {
             rootfs: "ext4".to_owned(),
             size: "auto".to_owned(),
             sector_size_bytes: 512,
+            bios: "auto".to_owned(),
             stateroot: "default".to_owned(),
             target_imgref: "example.invalid/os:latest".to_owned(),
             ids: "derived".to_owned(),

@@ -16,13 +16,14 @@ use std::sync::Arc;
 use bootc_image::pipeline::import::{Context, import};
 use bootc_image::pipeline::install::{Inputs, Installed, install};
 use bootc_image::pipeline::request::{
-    BootLoader, DiskFormat, Ids as IdSource, Qcow2Compression, Request,
+    Bios, BootLoader, DiskFormat, Ids as IdSource, Qcow2Compression, Request,
 };
 use bootc_image::plan::ids::Ids;
 use bootc_image::plan::size::SizeRequest;
 use bootc_image::progress::{Cancel, Reporter, Silent};
 use bootc_image::registry::{Reference, Source, TargetRef};
 use bootc_image::spec::Arch;
+use bootc_image::units::SectorSize;
 use bootc_image::volume::Timestamp;
 use bootc_image::volume::memory::MemoryVolume;
 use bootc_image::{digest::Sha256Digest, ostree, pipeline};
@@ -48,6 +49,8 @@ fn request(layout: &Path) -> Request {
         formats: vec![DiskFormat::Raw],
         output: PathBuf::new(),
         size: SizeRequest::Auto,
+        sector_size: SectorSize::B512,
+        bios: Bios::Auto,
         explicit_rootfs: false,
         kargs: Vec::new(),
         karg_deletes: Vec::new(),

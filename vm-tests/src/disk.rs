@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::tool;
 
-const SECTOR: u64 = 512;
+const SECTORS: [u64; 2] = [512, 4096];
 
 /// A format of disk image files, as QEMU names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub struct Partition {
     pub size: u64,
 }
 
-/// Partition `number` (from 1) of a raw disk with a GPT; none if that entry is empty.
+/// Partition `number` (from 1) of a raw disk with a GPT, whatever its sectors; none if that entry is empty.
 pub fn partition(raw: &Path, number: u64) -> Result<Option<Partition>> {
     let disk = fs::File::open(raw)?;
     let at = |offset| -> Result<u64> {
@@ -96,11 +96,17 @@ pub fn partition(raw: &Path, number: u64) -> Result<Option<Partition>> {
         disk.read_exact_at(&mut bytes, offset)?;
         Ok(u64::from_le_bytes(bytes))
     };
-    ensure!(at(SECTOR)?.to_le_bytes() == *b"EFI PART", "{} has no GPT", raw.display());
-    let table = at(SECTOR + 72)? * SECTOR;
+    let mut sector = None;
+    for size in SECTORS {
+        if at(size)?.to_le_bytes() == *b"EFI PART" {
+            sector = Some(size);
+        }
+    }
+    let sector = sector.with_context(|| format!("{} has no GPT", raw.display()))?;
+    let table = at(sector + 72)? * sector;
     let entry = table + (number - 1) * 128;
     let (first, last) = (at(entry + 32)?, at(entry + 40)?);
-    Ok((first > 0).then(|| Partition { start: first * SECTOR, size: (last + 1 - first) * SECTOR }))
+    Ok((first > 0).then(|| Partition { start: first * sector, size: (last + 1 - first) * sector }))
 }
 
 /// Checks the ext4 file system at `start` of a raw disk with e2fsck, changing nothing.

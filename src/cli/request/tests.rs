@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::args::{Args, Command};
 use crate::pipeline::Qcow2Compression;
 use crate::plan::size::SizeRequest;
-use crate::units::{ByteLen, GIB};
+use crate::units::{ByteLen, GIB, SectorSize};
 
 fn around() -> Surroundings {
     Surroundings { host_arch: Some(Arch::Aarch64), processors: 3, ..Surroundings::default() }
@@ -40,6 +40,7 @@ fn nothing_typed_means_the_defaults() {
     assert_eq!(request.formats, [DiskFormat::Qcow2]);
     assert_eq!(request.output, PathBuf::from("."));
     assert_eq!(request.size, SizeRequest::Auto);
+    assert_eq!((request.sector_size, request.bios), (SectorSize::B512, Bios::Auto));
     assert!(!request.explicit_rootfs);
     assert!(request.kargs.is_empty() && request.karg_deletes.is_empty());
     assert_eq!(request.root_ssh_authorized_keys, None);
@@ -65,6 +66,20 @@ fn types_keep_their_order_and_lose_repetitions() {
     for (words, expected) in cases {
         assert_eq!(meant(words).formats, expected, "{words:?}");
     }
+}
+
+#[test]
+fn bios_is_demanded_only_where_there_is_one() {
+    let x86 = |words: &[&str]| meant(&[&["--arch", "amd64"], words].concat());
+    assert_eq!(x86(&["--bios", "on"]).bios, Bios::On);
+    assert_eq!(x86(&["--bios", "off"]).bios, Bios::Off);
+    let large = x86(&["--sector-size", "4096"]);
+    assert_eq!((large.sector_size, large.bios), (SectorSize::B4096, Bios::Auto));
+    assert_eq!(meant(&["--arch", "arm64", "--bios", "off"]).bios, Bios::Off);
+
+    let large = refused(&["--arch=amd64", "--bios=on", "--sector-size=4096"]);
+    assert!(large.contains("sectors of 512 bytes"), "{large}");
+    assert!(refused(&["--arch=arm64", "--bios=on"]).contains("have none"));
 }
 
 #[test]
