@@ -135,12 +135,32 @@ pub enum BootError {
         /// What is wrong with it.
         problem: grub::pe::PeError,
     },
-    /// The GRUB binary lacks what reading the boot entries needs.
+    /// GRUB lacks what reading the boot entries needs.
     #[error("the GRUB of the image (`{path}`) lacks the modules {}", .missing.join(", "))]
     GrubModules {
-        /// The binary.
+        /// The binary, or the directory of modules.
         path: String,
         /// Names of modules.
         missing: Vec<String>,
+    },
+    /// A directory of GRUB's modules lacks a file.
+    #[error("the GRUB of the image is not complete: no `{path}`")]
+    GrubFile {
+        /// The file.
+        path: String,
+    },
+    /// GRUB's list of modules cannot be understood.
+    #[error("`{path}` line {line}: not a module and what it needs")]
+    GrubModuleList {
+        /// The list.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The modules for a GRUB image are too large together.
+    #[error("the GRUB modules in `{path}` are too large for one image")]
+    GrubModulesTooLarge {
+        /// The directory.
+        path: String,
     },
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`modules`] | finds GRUB's modules in the image and orders them by what they need |
 //! | [`area`] | packs modules, prefix and early configuration as every GRUB image carries them |
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
 //! | [`esp`] | finds shim and GRUB in the image and says what goes to the ESP |
@@ -13,5 +14,6 @@ pub mod area;
 pub mod bridge;
 pub mod config;
 pub mod esp;
+pub mod modules;
 mod packages;
 pub mod pe;
