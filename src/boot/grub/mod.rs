@@ -1,9 +1,11 @@
-//! GRUB on UEFI: binaries copied from the image, configuration composed here.
+//! GRUB: binaries copied from the image or composed of its modules, and their configuration.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`modules`] | finds GRUB's modules in the image and orders them by what they need |
 //! | [`area`] | packs modules, prefix and early configuration as every GRUB image carries them |
+//! | [`bios`] | composes what BIOS starts: the code of sector 0 and the core |
+//! | [`image_error`] | why nothing could be composed |
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
 //! | [`esp`] | finds shim and GRUB in the image and says what goes to the ESP |
 //! | `packages` | signed binaries where distributions' packages put them |
@@ -11,9 +13,11 @@
 //! | [`bridge`] | which boot entries a GRUB without `blscfg` can read |
 
 pub mod area;
+pub mod bios;
 pub mod bridge;
 pub mod config;
 pub mod esp;
+pub mod image_error;
 pub mod modules;
 mod packages;
 pub mod pe;
