@@ -4,6 +4,7 @@
 //! cargo xtask demo [--boot]           makes a disk from the Debian fixture, and boots it
 //! cargo xtask test [--quick|--full]   runs the tests and says which ran
 //! cargo xtask fixture [NAME]          only builds the Debian fixture, or another (needs root);
+//!                                     `grub-tools`: GRUB of three releases (needs no root);
 //!                                     `borrowed`: what tests borrow from a newer Debian
 //! ```
 #![allow(clippy::disallowed_methods, reason = "tasks run other programs")]
@@ -20,10 +21,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use bootc_image_fixtures::tier::Tier;
-use bootc_image_fixtures::{bootupd, chunked, debian, forky};
+use bootc_image_fixtures::{bootupd, chunked, debian, forky, grub_tools};
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
-                     fixture [bootupd|forky|chunked|borrowed]";
+                     fixture [bootupd|forky|chunked|grub-tools|borrowed]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,6 +56,13 @@ fn run(arguments: &[&str]) -> Result<bool> {
             packages::ensure(packages::FIXTURE)?;
             println!("PATH=$PATH:{}", borrowed::composefs()?.display());
             println!("{}={}", borrowed::CONTEXTS, borrowed::policy()?.display());
+            Ok(true)
+        }
+        ["fixture", "grub-tools"] => {
+            packages::ensure(packages::FIXTURE)?;
+            for suite in grub_tools::Suite::ALL {
+                println!("{}", grub_tools::tools(suite)?.root().display());
+            }
             Ok(true)
         }
         ["fixture", name] => {

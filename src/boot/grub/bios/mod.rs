@@ -92,7 +92,10 @@ fn decompressor(file: &[u8], stream: usize, payload: usize) -> Result<Vec<u8>, I
     let checks = [
         (file.len() <= DECOMPRESSOR_LIMIT, "it is too long"),
         (file.len() >= 0x1C, "it is too short"),
-        (file.starts_with(&[0xEA]) && file.get(2..5) == Some(&[0x82, 0, 0]), "no jump at its start"),
+        (
+            file.starts_with(&[0xEA]) && file.get(2..5) == Some(&[0x82, 0, 0]),
+            "no jump at its start",
+        ),
         (file.get(0x05..0x14) == Some(&[0; 15]), "its lengths are set"),
     ];
     verify("lzma_decompress.img", &checks)?;

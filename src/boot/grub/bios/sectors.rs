@@ -60,7 +60,8 @@ pub(super) fn diskboot(file: &[u8], rest: usize) -> Result<[u8; LEN], ImageError
     let count = rest.div_ceil(LEN);
     let limit = usize::from(u16::MAX);
     let what = "the core's list of sectors";
-    let count = u16::try_from(count).map_err(|_| ImageError::TooLarge { what, len: count, limit })?;
+    let count =
+        u16::try_from(count).map_err(|_| ImageError::TooLarge { what, len: count, limit })?;
     let mut sector = [0; LEN];
     sector.copy_from_slice(file);
     sector[0x1FC..0x1FE].copy_from_slice(&count.to_le_bytes());
