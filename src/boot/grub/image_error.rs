@@ -24,4 +24,13 @@ pub enum ImageError {
         /// The most that it may have.
         limit: usize,
     },
+    /// A relocation of the kernel needs a symbol without an address.
+    #[error("`kernel.img` needs the symbol `{0}`, which has no address")]
+    Symbol(String),
+    /// A relocation of a type that kernels of this machine do not have.
+    #[error("`kernel.img` has a relocation of type {0}, which is not supported")]
+    RelocationType(u32),
+    /// A relocation that changes nothing of its section, or whose value does not fit.
+    #[error("`kernel.img` has a relocation at {0:#x} that does not fit")]
+    Relocation(u64),
 }

@@ -5,6 +5,7 @@
 //! | [`modules`] | finds GRUB's modules in the image and orders them by what they need |
 //! | [`area`] | packs modules, prefix and early configuration as every GRUB image carries them |
 //! | [`bios`] | composes what BIOS starts: the code of sector 0 and the core |
+//! | [`efi_image`] | composes what UEFI starts: one PE file |
 //! | [`image_error`] | why nothing could be composed |
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
 //! | [`esp`] | finds shim and GRUB in the image and says what goes to the ESP |
@@ -16,6 +17,7 @@ pub mod area;
 pub mod bios;
 pub mod bridge;
 pub mod config;
+pub mod efi_image;
 pub mod esp;
 pub mod image_error;
 pub mod modules;
