@@ -86,7 +86,7 @@ pub fn qemu(folder: &Path, disk: &Path, firmware: Firmware, bus: Bus) -> Result<
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"])
-        .args(["-no-reboot", "-smp", "2", "-m", "1024"])
+        .args(["-no-reboot", "-m", "1024"])
         .args(Accelerator::best().options())
         .args(firmware.options(folder)?)
         .arg("-drive")
