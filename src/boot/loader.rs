@@ -3,20 +3,25 @@
 //! | | the image has | the disk gets |
 //! |---|---|---|
 //! | 1 | `usr/lib/bootupd/updates/EFI.json` | what bootupd would install ([`bootupd`]) |
-//! | 2 | a shim with its GRUB | both, with a configuration of our own ([`grub::esp`]) |
+//! | 2 | a shim with its GRUB, or GRUB's modules | GRUB with a configuration of our own ([`grub::own`]) |
 //! | 3 | neither | no disk: [`BootError::NoBootLoader`] |
+//!
+//! Both may boot from UEFI and from BIOS. BIOS takes GRUB's modules for it, of which the image that BIOS
+//! reads is composed ([`grub::composed`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::grub::config::Reader;
+use super::grub::pe;
 use super::{BootError, bootupd, grub};
-use crate::files::{Deployed, Files};
+use crate::files::{Deployed, Files, FilesError};
 use crate::spec::Arch;
+use crate::units::{ByteLen, Lba};
 
-/// What an ESP file holds.
+/// What a file of the boot loader holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EspContent {
+pub enum Content {
     /// The bytes of the regular file at this path of the image.
     Image(String),
     /// These bytes.
@@ -25,13 +30,25 @@ pub enum EspContent {
 
 /// A file of `/boot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootConfig {
-    /// Path below `/boot`; a directory on the way has mode 0700.
-    pub path: &'static str,
+pub struct BootFile {
+    /// Path below `/boot`.
+    pub path: String,
     /// Permission bits.
     pub mode: u16,
     /// Content.
-    pub bytes: Vec<u8>,
+    pub content: Content,
+}
+
+/// Mode of the directories of `/boot` that hold a boot loader's files.
+pub const DIRECTORY_MODE: u16 = 0o700;
+
+/// What BIOS starts, outside of all file systems.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BiosImage {
+    /// The first bytes of the disk, before its MBR's partition table.
+    pub boot_code: Vec<u8>,
+    /// The content of the BIOS boot partition.
+    pub core: Vec<u8>,
 }
 
 /// Whose boot loader and configuration it is.
@@ -42,26 +59,69 @@ pub enum Origin {
     Bootupd {
         /// The payload's version, for people.
         version: String,
-        /// Whether the image could also boot from BIOS, which the disk does not.
-        leaves_out_bios: bool,
     },
-    /// Binaries of the image with a configuration of ours.
+    /// GRUB of the image with a configuration of ours.
     Own {
-        /// Path of GRUB in the image.
-        grub: String,
-        /// How GRUB will read the boot entries.
-        reader: Reader,
+        /// GRUB on UEFI.
+        uefi: Option<Uefi>,
+        /// How GRUB on BIOS will read the boot entries.
+        bios: Option<Reader>,
     },
+}
+
+/// GRUB on UEFI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uefi {
+    /// Where it is from: a binary of the image, or the directory of modules that it is composed of.
+    pub source: String,
+    /// How it will read the boot entries.
+    pub reader: Reader,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bootupd { version, leaves_out_bios } => {
-                write!(f, "bootupd's {version}")?;
-                f.write_str(if *leaves_out_bios { ", for UEFI only" } else { "" })
+            Self::Bootupd { version } => write!(f, "bootupd's {version}"),
+            Self::Own { uefi, bios } => {
+                let uefi = uefi.as_ref();
+                let uefi = uefi
+                    .map(|uefi| format!("`{}`, entries read by {:?}", uefi.source, uefi.reader));
+                let bios = bios.map(|reader| format!("GRUB for BIOS, entries read by {reader:?}"));
+                let all: Vec<String> = uefi.into_iter().chain(bios).collect();
+                f.write_str(&all.join("; "))
             }
-            Self::Own { grub, reader } => write!(f, "`{grub}`, entries read by {reader:?}"),
+        }
+    }
+}
+
+/// Where the disk will not boot, said once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Not from BIOS, because there is nothing for it in the image.
+    NoBios,
+    /// Not from BIOS, because of the disk.
+    NeverBios(&'static str),
+    /// Not from UEFI, because there is nothing for it in the image.
+    NoUefi,
+    /// Not with Secure Boot: a program that firmware or shim will refuse.
+    Unsigned(String),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBios => f.write_str(
+                "the disk boots from UEFI only: the image has no GRUB modules for BIOS \
+                 (`usr/lib/grub/i386-pc`)",
+            ),
+            Self::NeverBios(why) => write!(f, "the disk boots from UEFI only: {why}"),
+            Self::NoUefi => {
+                f.write_str("the disk boots from BIOS only: the image has no boot loader for UEFI")
+            }
+            Self::Unsigned(what) => write!(
+                f,
+                "the disk does not boot where Secure Boot is on: {what} carries no signature"
+            ),
         }
     }
 }
@@ -70,11 +130,28 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loader {
     /// Files of the ESP by path (`EFI/BOOT/BOOTX64.EFI`).
-    pub esp: BTreeMap<String, EspContent>,
+    pub esp: BTreeMap<String, Content>,
     /// Files below `/boot`.
-    pub boot: Vec<BootConfig>,
+    pub boot: Vec<BootFile>,
+    /// What BIOS starts.
+    pub bios: Option<BiosImage>,
     /// Whose it is.
     pub origin: Origin,
+    /// What the user should know.
+    pub notices: Vec<Notice>,
+}
+
+impl Loader {
+    /// Whether boot entries are read by a script that cannot carry everything.
+    pub fn has_bridge(&self) -> bool {
+        match &self.origin {
+            Origin::Bootupd { .. } => false,
+            Origin::Own { uefi, bios } => {
+                let uefi = uefi.as_ref().map(|uefi| uefi.reader);
+                uefi.into_iter().chain(*bios).any(|reader| reader == Reader::Bridge)
+            }
+        }
+    }
 }
 
 /// What the boot loader is to find.
@@ -86,13 +163,59 @@ pub struct Target<'a> {
     pub boot_uuid: &'a str,
     /// `bootupd.skip-boot-uuid`: bootupd's configuration is not told the UUID.
     pub skip_boot_uuid: bool,
+    /// Path of the kernel in the image.
+    pub vmlinuz: &'a str,
+    /// Whether it boots from BIOS.
+    pub bios: Bios,
+}
+
+/// Whether the disk is to boot from BIOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bios {
+    /// Not, and nobody expects it.
+    No,
+    /// It would, but for this property of the disk.
+    Never(&'static str),
+    /// If the image brings what it takes.
+    IfPossible(BiosPlace),
+    /// Certainly.
+    Demanded(BiosPlace),
+}
+
+/// Where GRUB's image for BIOS goes, and what it is to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BiosPlace {
+    /// First sector of the BIOS boot partition, in sectors of 512 bytes.
+    pub start: Lba,
+    /// Its length.
+    pub len: ByteLen,
+    /// Number of the partition that `/boot` is on, from 1.
+    pub boot_partition: u32,
 }
 
 /// Decides on the boot loader of the merged image.
 pub fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loader, BootError> {
     let files = &Deployed(files);
-    match bootupd::plan(files, target)? {
-        Some(loader) => Ok(loader),
-        None => grub::esp::plan(files, target.arch, target.boot_uuid),
+    let mut loader = match bootupd::plan(files, target)? {
+        Some(loader) => loader,
+        None => grub::own::plan(files, target)?,
+    };
+    if let Bios::Never(why) = target.bios {
+        loader.notices.push(Notice::NeverBios(why));
+    }
+    let is_told = loader.notices.iter().any(|notice| matches!(notice, Notice::Unsigned(_)));
+    if !loader.esp.is_empty() && !is_told && !is_signed(files, target.vmlinuz)? {
+        loader.notices.push(Notice::Unsigned(format!("the kernel `{}`", target.vmlinuz)));
+    }
+    Ok(loader)
+}
+
+/// Whether the kernel carries a signature. One that is no PE file cannot; of one that is larger than any
+/// known kernel nothing is said.
+fn is_signed(files: &dyn Files, vmlinuz: &str) -> Result<bool, BootError> {
+    match files.read_following(vmlinuz, pe::LIMIT_BYTES) {
+        Ok(kernel) => Ok(pe::is_signed(&kernel.unwrap_or_default()).unwrap_or(false)),
+        Err(FilesError::TooLarge { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }

@@ -157,6 +157,29 @@ pub enum BootError {
         /// The line, from 1.
         line: usize,
     },
+    /// The parts of GRUB do not make an image.
+    #[error("the GRUB in `{path}` cannot be composed: {problem}")]
+    GrubParts {
+        /// The directory.
+        path: String,
+        /// What is wrong.
+        problem: grub::image_error::ImageError,
+    },
+    /// Nothing to boot from BIOS with.
+    #[error("the image has no GRUB modules for BIOS; looked for {}", .searched.join(", "))]
+    NoBiosModules {
+        /// Paths looked at, in order.
+        searched: Vec<String>,
+    },
+    /// Only systemd-boot, which cannot read what ostree writes.
+    #[error(
+        "the image brings systemd-boot only (`{path}`), which reads boot entries from FAT alone, \
+         and ostree cannot keep them there"
+    )]
+    SystemdBoot {
+        /// The program.
+        path: String,
+    },
     /// The modules for a GRUB image are too large together.
     #[error("the GRUB modules in `{path}` are too large for one image")]
     GrubModulesTooLarge {

@@ -152,7 +152,19 @@ fn of_boot(error: &BootError) -> Option<String> {
             "it may be `no`, `maybe` or `yes`; the initramfs has a copy of the file"
         }
         BootError::NoBootLoader { .. } => {
-            "install signed shim and GRUB, or bootupd's payload, when the image is built"
+            "install signed shim and GRUB, bootupd's payload, or GRUB's modules, when the image is built"
+        }
+        BootError::NoBiosModules { .. } => {
+            "add them when the image is built (`grub-pc-bin` on Debian and Ubuntu, `grub2-pc-modules` \
+             on Fedora, `grub2-i386-pc` on openSUSE, `grub` on Arch), or leave `--bios on` out"
+        }
+        BootError::SystemdBoot { .. } => {
+            "add GRUB when the image is built: signed shim and GRUB, or GRUB's modules for UEFI"
+        }
+        BootError::GrubModules { .. }
+        | BootError::GrubFile { .. }
+        | BootError::GrubParts { .. } => {
+            "install the whole package of GRUB, of one version, when the image is built"
         }
         _ => return None,
     };

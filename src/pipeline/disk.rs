@@ -1,4 +1,4 @@
-//! The disk on its canvas: root file system, EFI system partition, partition table, in that order,
+//! The disk on its canvas: root file system, EFI system partition, what BIOS starts, partition table, in that order,
 //! so that a half-made disk never boots.
 
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::error::Error;
 use super::import::Context;
 use super::install::{Inputs, Installed, install};
 use super::request::DiskFormat;
-use crate::canvas::{FileCanvas, Window};
+use crate::canvas::{Canvas as _, FileCanvas, Window};
 use crate::fs::{ext4, fat};
 use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
 use crate::plan::layout::{self, Role};
 use crate::progress::Event;
-use crate::units::ByteLen;
+use crate::units::{ByteLen, ByteOffset};
 
 const ROOT_LABEL: &str = "root";
 const ESP_LABEL: &str = "EFI-SYSTEM";
@@ -67,11 +67,24 @@ fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk,
     file.file().set_len(sizes.disk.0).map_err(in_error)?;
     let partitions = layout::partitions(request.arch, inputs.ids, sizes.root);
     write_esp(&canvas, &partitions, inputs, &installed)?;
+    write_bios(&mut canvas, &partitions, &installed).map_err(in_error)?;
     let disk_guid = Guid::from_bytes(inputs.ids.disk.0);
     let table = partitions.iter().map(partition).collect();
     let table = Table::new(sizes.disk, request.sector_size, disk_guid, table)?;
     table.write(&mut canvas).map_err(in_error)?;
     Ok(Disk { file, size: sizes.disk, partitions, installed })
+}
+
+/// What BIOS starts. It does not start it before the partition table's signature is there.
+fn write_bios(
+    canvas: &mut FileCanvas,
+    partitions: &[layout::Partition],
+    installed: &Installed<()>,
+) -> std::io::Result<()> {
+    let place = partitions.iter().find(|partition| partition.role == Role::BiosBoot);
+    let (Some(place), Some(bios)) = (place, &installed.bios) else { return Ok(()) };
+    canvas.write_at(place.start, &bios.core)?;
+    canvas.write_at(ByteOffset(0), &bios.boot_code)
 }
 
 fn write_esp(

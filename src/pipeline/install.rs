@@ -2,11 +2,10 @@
 
 use super::error::Error;
 use super::import::{Context, Imported, import};
-use super::request::{BootLoader, Request};
+use super::request::{Bios, BootLoader, Request};
 use crate::boot::grub::bridge;
-use crate::boot::grub::config::Reader;
 use crate::boot::grub::pe::LIMIT_BYTES;
-use crate::boot::loader::{self, EspContent, Origin};
+use crate::boot::loader::{self, BiosImage, BiosPlace, Content};
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::bound_images::BoundImages;
 use crate::config::install::{Install, Notice};
@@ -18,11 +17,12 @@ use crate::ostree::{self, BootFile, Deployment, ExtraFile, ImageFiles, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};
-use crate::plan::{ssh, stateroot};
+use crate::plan::{layout, ssh, stateroot};
 use crate::progress::Event;
 use crate::registry::{Source, TargetRef};
 use crate::spec::Image;
 use crate::tree::Directory;
+use crate::units::{Lba, SectorSize};
 use crate::volume::{Inode, Timestamp, Volume};
 
 /// A file of the EFI system partition.
@@ -49,13 +49,15 @@ pub struct Installed<V> {
     pub stateroot: String,
     /// Files for the EFI system partition.
     pub esp: Vec<EspFile>,
+    /// What BIOS starts.
+    pub bios: Option<BiosImage>,
 }
 
 impl<V> Installed<V> {
     /// The volume, and what remains.
     pub fn take_volume(self) -> (V, Installed<()>) {
-        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp } = self;
-        (volume, Installed { volume: (), commit, kernel, kernel_arguments, stateroot, esp })
+        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp, bios } = self;
+        (volume, Installed { volume: (), commit, kernel, kernel_arguments, stateroot, esp, bios })
     }
 }
 
@@ -110,7 +112,7 @@ pub fn install<V: Volume>(
     let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
     let made = Made { tree: &tree, composefs, commit, labels };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
-    let esp = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
+    let (esp, bios) = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
     if let Some(labels) = labels {
         sysroot.label(labels)?;
     }
@@ -121,6 +123,7 @@ pub fn install<V: Volume>(
         kernel_arguments,
         stateroot: decisions.stateroot,
         esp,
+        bios,
     })
 }
 
@@ -256,17 +259,17 @@ fn aleph(image: &Image, target: &TargetRef, kernel: &Kernel, selinux: bool) -> S
     .to_json()
 }
 
-/// Puts the boot loader's configuration into `/boot`; returns the files of the ESP.
+/// Puts the boot loader's files into `/boot`; returns those of the ESP, and what BIOS starts.
 fn boot_loader<V: Volume>(
     sysroot: &mut Sysroot<V>,
     tree: &Directory,
     inputs: Inputs<'_>,
     decisions: &Decisions,
     context: Context<'_>,
-) -> Result<Vec<EspFile>, Error> {
+) -> Result<(Vec<EspFile>, Option<BiosImage>), Error> {
     let request = inputs.request;
     if request.boot_loader == BootLoader::None || decisions.install.forgoes_boot_loader() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
     let files = ImageFiles::new(&sysroot.store, tree);
     let root_uuid = inputs.ids.root_fs.to_string();
@@ -274,31 +277,56 @@ fn boot_loader<V: Volume>(
         arch: request.arch,
         boot_uuid: &root_uuid,
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
+        vmlinuz: &decisions.kernel.vmlinuz,
+        bios: bios(request),
     };
     let loader = loader::plan(&files, target)?;
-    if let Origin::Own { reader: Reader::Bridge, .. } = &loader.origin {
+    if loader.has_bridge() {
         check_bridge(decisions, context)?;
     }
     context.reporter.report(Event::Detail { message: format!("boot loader: {}", loader.origin) });
-    let mut esp = Vec::with_capacity(loader.esp.len());
-    for (path, content) in loader.esp {
-        let bytes = match content {
-            EspContent::Bytes(bytes) => bytes,
-            EspContent::Image(source) => Deployed(&files)
-                .read_following(&source, LIMIT_BYTES)
-                .map_err(boot::BootError::from)?
-                .ok_or(ostree::Error::Missing(source))?,
-        };
-        esp.push(EspFile { path, bytes });
+    for notice in &loader.notices {
+        context.reporter.report(Event::Warning { message: notice.to_string() });
     }
-    for file in loader.boot {
-        let path = format!("boot/{}", file.path);
-        if let Some((directory, _)) = file.path.rsplit_once('/') {
-            sysroot.directory(&format!("boot/{directory}"), 0o700)?;
+    let bytes = |content| content_bytes(&files, content);
+    let esp = (loader.esp.into_iter())
+        .map(|(path, content)| Ok(EspFile { path, bytes: bytes(content)? }))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let boot = (loader.boot.into_iter())
+        .map(|file| Ok((format!("boot/{}", file.path), file.mode, bytes(file.content)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    for (path, mode, bytes) in boot {
+        for (at, _) in path.match_indices('/').skip(1) {
+            sysroot.directory(&path[..at], loader::DIRECTORY_MODE)?;
         }
-        sysroot.file(&path, file.mode, &file.bytes)?;
+        sysroot.file(&path, mode, &bytes)?;
     }
-    Ok(esp)
+    Ok((esp, loader.bios))
+}
+
+/// Whether the disk is to boot from BIOS, and where GRUB's image then goes.
+fn bios(request: &Request) -> loader::Bios {
+    let Some((start, len)) = layout::bios_boot(request.arch) else { return loader::Bios::No };
+    let start = match (request.bios, Lba::at(start, SectorSize::B512)) {
+        (Bios::Off, _) | (_, None) => return loader::Bios::No,
+        (_, Some(start)) => start,
+    };
+    let place = BiosPlace { start, len, boot_partition: layout::root_number(request.arch) };
+    match (request.sector_size, request.bios) {
+        (SectorSize::B4096, _) => loader::Bios::Never("BIOS cannot read sectors of 4096 bytes"),
+        (SectorSize::B512, Bios::On) => loader::Bios::Demanded(place),
+        (SectorSize::B512, _) => loader::Bios::IfPossible(place),
+    }
+}
+
+fn content_bytes(files: &dyn Files, content: Content) -> Result<Vec<u8>, Error> {
+    match content {
+        Content::Bytes(bytes) => Ok(bytes),
+        Content::Image(source) => Ok(Deployed(files)
+            .read_following(&source, LIMIT_BYTES)
+            .map_err(boot::BootError::from)?
+            .ok_or(ostree::Error::Missing(source))?),
+    }
 }
 
 /// What GRUB would not pass on is refused in kernel arguments and said of the title.

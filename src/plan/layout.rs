@@ -60,6 +60,22 @@ pub fn root_start(arch: Arch) -> ByteOffset {
     ByteOffset(MIB + before)
 }
 
+/// Where the BIOS boot partition is, and its length; `None` where there is none.
+pub fn bios_boot(arch: Arch) -> Option<(ByteOffset, ByteLen)> {
+    match arch {
+        Arch::X86_64 => Some((ByteOffset(MIB), ByteLen(BIOS_BOOT_BYTES))),
+        Arch::Aarch64 => None,
+    }
+}
+
+/// Number of the root partition, from 1.
+pub fn root_number(arch: Arch) -> u32 {
+    match arch {
+        Arch::X86_64 => 3,
+        Arch::Aarch64 => 2,
+    }
+}
+
 /// What a disk has beside its root partition.
 pub fn overhead(arch: Arch) -> ByteLen {
     ByteLen(root_start(arch).0 + TAIL_BYTES)
@@ -140,6 +156,18 @@ mod tests {
             let start = table(arch).last().unwrap().1;
             assert_eq!(root_start(arch), ByteOffset(start * MIB));
             assert_eq!(overhead(arch), ByteLen((start + 1) * MIB));
+        }
+    }
+
+    #[test]
+    fn bios_boot_and_root_are_where_they_were_said_to_be() {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let ids = Ids::derive(Sha256Digest::of(b""), Sha256Digest::of(b""));
+            let partitions = partitions(arch, &ids, ByteLen(MIB));
+            let place = |role| partitions.iter().position(|partition| partition.role == role);
+            let bios = place(Role::BiosBoot).map(|at| (partitions[at].start, partitions[at].len));
+            assert_eq!(bios_boot(arch), bios);
+            assert_eq!(usize::try_from(root_number(arch)).unwrap(), place(Role::Root).unwrap() + 1);
         }
     }
 

@@ -15,18 +15,20 @@
 //! | `/boot/grub2/grub.cfg` | `grub-static-pre.cfg`, `configs.d/*.cfg` | |
 //! | `/boot/grub2/grubenv` | an empty environment block | |
 //! | `/boot/grub2/bootuuid.cfg` | UUID of the file system that `/boot` is on | `skip-boot-uuid` |
-//! | `/boot/bootupd-state.json` | component `EFI` with every file of the payload | |
+//! | `/boot/bootupd-state.json` | component `EFI` with every file of the payload, and `BIOS` | |
+//! | boot code, BIOS boot partition, `/boot/grub2/i386-pc` | GRUB, composed | no `BIOS.json` |
 //!
-//! The component `BIOS` is not installed, so it is not in the state either: bootupd would believe in
-//! an MBR that is not there, and fail to update it.
+//! The component `BIOS` is in the state only if the disk boots from BIOS: bootupd would believe in an
+//! MBR that is not there, and fail to update it.
 //!
 //! Everything is copied as upstream would: a payload without `EFI/BOOT` boots from no removable path,
 //! and nothing is put there instead, because bootupd would not keep it up to date.
 
 use std::collections::BTreeMap;
 
+use super::grub;
 use super::grub::esp::Names;
-use super::loader::{BootConfig, EspContent, Loader, Origin, Target};
+use super::loader::{Bios, BootFile, Content, Loader, Notice, Origin, Target};
 use super::{BootError, CONFIG_LIMIT_BYTES};
 use crate::files::Files;
 
@@ -78,28 +80,43 @@ pub(super) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Option<Loade
     let vendor = payload.vendor(Names::of(target.arch).shim)?.to_owned();
     let uuid = (!target.skip_boot_uuid).then(|| grub_static::boot_uuid(target.boot_uuid));
     let tree = state::file_tree(files, &payload)?;
-    let origin = Origin::Bootupd {
-        version: meta.version.clone(),
-        leaves_out_bios: state::metadata(files, "BIOS")?.is_some(),
+    let origin = Origin::Bootupd { version: meta.version.clone() };
+    let bios_meta = state::metadata(files, "BIOS")?;
+    let wish = match target.bios {
+        Bios::IfPossible(_) if bios_meta.is_none() => Bios::No,
+        wish => wish,
     };
+    let bios = grub::own::for_bios(files, wish)?;
+    let lacks_bios = bios.is_none() && matches!(target.bios, Bios::IfPossible(_));
+    let components =
+        state::Components { uefi: (meta, tree), bios: bios_meta.filter(|_| bios.is_some()) };
 
-    let mut esp: BTreeMap<String, EspContent> = payload
+    let mut esp: BTreeMap<String, Content> = payload
         .merged()
-        .map(|(path, file)| (format!("EFI/{path}"), EspContent::Image(file.image.clone())))
+        .map(|(path, file)| (format!("EFI/{path}"), Content::Image(file.image.clone())))
         .collect();
-    let efi = EspContent::Bytes(grub_static::efi_config(files)?);
+    let efi = Content::Bytes(grub_static::efi_config(files)?);
     esp.insert(format!("EFI/{vendor}/grub.cfg"), efi);
     if let Some(text) = &uuid {
-        esp.insert(format!("EFI/{vendor}/bootuuid.cfg"), EspContent::Bytes(text.clone()));
+        esp.insert(format!("EFI/{vendor}/bootuuid.cfg"), Content::Bytes(text.clone()));
     }
-    let config = |path, mode, bytes| BootConfig { path, mode, bytes };
+    let config = |path: &str, mode, bytes| BootFile {
+        path: path.to_owned(),
+        mode,
+        content: Content::Bytes(bytes),
+    };
     let mut boot = vec![
         config("grub2/grub.cfg", 0o600, grub_static::config(files)?),
         config("grub2/grubenv", 0o600, grub_static::environment()),
-        config("bootupd-state.json", 0o644, state::to_json(meta, tree)),
+        config("bootupd-state.json", 0o644, state::to_json(components)),
     ];
     boot.extend(uuid.map(|text| config("grub2/bootuuid.cfg", 0o600, text)));
-    Ok(Some(Loader { esp, boot, origin }))
+    let bios = bios.map(|bios| {
+        boot.extend(bios.files);
+        bios.image
+    });
+    let notices = if lacks_bios { vec![Notice::NoBios] } else { Vec::new() };
+    Ok(Some(Loader { esp, boot, bios, origin, notices }))
 }
 
 /// A configuration file that has to be there, links followed.

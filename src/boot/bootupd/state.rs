@@ -10,7 +10,10 @@
 //!  "static-configs":{"timestamp":"1970-01-01T00:00:00Z","version":"…","versions":null}}
 //! ```
 //!
-//! `meta` is the image's `EFI.json`. The tree has what was copied, and not the two configuration files
+//! A disk that boots from BIOS too has `"BIOS":{"meta":…,"filetree":null,"adopted-from":null}` before
+//! `EFI`.
+//!
+//! `meta` is the image's `EFI.json` or `BIOS.json`. The tree has what was copied, and not the two configuration files
 //! added to it: an update compares it with the next image's tree, a validation with the ESP.
 //!
 //! `static-configs` says that they are there, which makes libostree leave `grub.cfg` alone. Its time is
@@ -74,8 +77,17 @@ struct State {
 #[serde(rename_all = "kebab-case")]
 struct Installed {
     meta: Metadata,
-    filetree: FileTree,
+    filetree: Option<FileTree>,
     adopted_from: (),
+}
+
+/// The components that are installed.
+#[derive(Debug)]
+pub(super) struct Components {
+    /// GRUB for UEFI, and what the ESP has of it.
+    pub uefi: (Metadata, FileTree),
+    /// GRUB for BIOS.
+    pub bios: Option<Metadata>,
 }
 
 /// The metadata of a component; without, the image does not have the component.
@@ -102,14 +114,17 @@ pub(super) fn file_tree(files: &dyn Files, payload: &Payload) -> Result<FileTree
     Ok(FileTree { children })
 }
 
-/// The state in which UEFI and the static configuration are installed.
-pub(super) fn to_json(meta: Metadata, filetree: FileTree) -> Vec<u8> {
+/// The state in which these components and the static configuration are installed.
+pub(super) fn to_json(components: Components) -> Vec<u8> {
     let static_configs = Metadata {
         timestamp: "1970-01-01T00:00:00Z".to_owned(),
         version: UNKNOWN_VERSION.to_owned(),
         versions: None,
     };
-    let installed = BTreeMap::from([("EFI", Installed { meta, filetree, adopted_from: () })]);
+    let component = |meta, filetree| Installed { meta, filetree, adopted_from: () };
+    let (meta, tree) = components.uefi;
+    let mut installed = BTreeMap::from([("EFI", component(meta, Some(tree)))]);
+    installed.extend(components.bios.map(|meta| ("BIOS", component(meta, None))));
     let state = State { installed, pending: (), static_configs };
     serde_json::to_vec(&state).expect("strings and numbers are always JSON")
 }

@@ -1,7 +1,10 @@
 use super::*;
+use crate::boot::grub::fake_modules;
 use crate::boot::loader;
+use crate::boot::loader::BiosPlace;
 use crate::files::MemoryFiles;
 use crate::spec::Arch;
+use crate::units::{ByteLen, Lba};
 
 const UUID: &str = "11111111-2222-4333-8444-555555555555";
 const META: &str = r#"{"timestamp":"2025-08-20T08:48:03.555492819Z","version":"grub2-1:2.12-41.fc44,shim-15.8-4","versions":[{"name":"grub2","rpm_evr":"1:2.12-41.fc44"},{"name":"shim","rpm_evr":"15.8-4"}]}"#;
@@ -44,7 +47,13 @@ fn old_layout() -> MemoryFiles {
 }
 
 fn target() -> Target<'static> {
-    Target { arch: Arch::X86_64, boot_uuid: UUID, skip_boot_uuid: false }
+    Target {
+        arch: Arch::X86_64,
+        boot_uuid: UUID,
+        skip_boot_uuid: false,
+        vmlinuz: "usr/lib/modules/1/vmlinuz",
+        bios: Bios::No,
+    }
 }
 
 fn planned(files: &MemoryFiles) -> Loader {
@@ -53,7 +62,10 @@ fn planned(files: &MemoryFiles) -> Loader {
 
 fn boot_text(loader: &Loader, path: &str) -> String {
     let file = loader.boot.iter().find(|file| file.path == path).unwrap();
-    String::from_utf8(file.bytes.clone()).unwrap()
+    match &file.content {
+        Content::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+        Content::Image(path) => panic!("{path}"),
+    }
 }
 
 fn refusal(files: &MemoryFiles) -> String {
@@ -62,8 +74,8 @@ fn refusal(files: &MemoryFiles) -> String {
 
 #[test]
 fn components_are_merged_on_the_esp() {
-    let image = |path: &str| EspContent::Image(format!("usr/lib/efi/{path}"));
-    let bytes = |text: &str| EspContent::Bytes(text.as_bytes().to_vec());
+    let image = |path: &str| Content::Image(format!("usr/lib/efi/{path}"));
+    let bytes = |text: &str| Content::Bytes(text.as_bytes().to_vec());
     let uuid = format!("set BOOT_UUID=\"{UUID}\"\n");
     let expected = BTreeMap::from([
         ("EFI/BOOT/BOOTX64.EFI", image("shim/15.8-4/EFI/BOOT/BOOTX64.EFI")),
@@ -85,7 +97,7 @@ fn components_win_over_updates_and_later_ones_over_earlier_ones() {
         .with("usr/lib/efi/grub2-extra/1/EFI/fedora/grubx64.efi", "another")
         .with("usr/lib/efi/grub2/2.12/README", "not for the ESP");
     let loader = planned(&files);
-    let grub = EspContent::Image("usr/lib/efi/grub2-extra/1/EFI/fedora/grubx64.efi".to_owned());
+    let grub = Content::Image("usr/lib/efi/grub2-extra/1/EFI/fedora/grubx64.efi".to_owned());
     assert_eq!(loader.esp["EFI/fedora/grubx64.efi"], grub);
     assert_eq!(loader.esp.len(), 5, "{:?}", loader.esp.keys());
     let state = boot_text(&loader, "bootupd-state.json");
@@ -121,7 +133,7 @@ fn in_the_old_layout_source_and_path_are_the_same() {
     let loader = planned(&old_layout());
     let state = boot_text(&loader, "bootupd-state.json");
     assert!(state.starts_with(&expected), "{state}");
-    let shim = EspContent::Image("usr/lib/bootupd/updates/EFI/fedora/shimx64.efi".to_owned());
+    let shim = Content::Image("usr/lib/bootupd/updates/EFI/fedora/shimx64.efi".to_owned());
     assert_eq!(loader.esp["EFI/fedora/shimx64.efi"], shim);
 }
 
@@ -132,7 +144,7 @@ fn the_configuration_is_pieced_together() {
         ### BEGIN 01_users.cfg ###\nusers### END 01_users.cfg ###\n\n\
         ### BEGIN 10_blscfg.cfg ###\nblscfg\n### END 10_blscfg.cfg ###\n";
     assert_eq!(boot_text(&loader, "grub2/grub.cfg"), expected);
-    let modes: Vec<_> = loader.boot.iter().map(|file| (file.path, file.mode)).collect();
+    let modes: Vec<_> = loader.boot.iter().map(|file| (file.path.as_str(), file.mode)).collect();
     let expected = [
         ("grub2/grub.cfg", 0o600),
         ("grub2/grubenv", 0o600),
@@ -155,12 +167,38 @@ fn the_uuid_can_be_left_out() {
 }
 
 #[test]
-fn bios_is_neither_installed_nor_in_the_state() {
-    let files = new_layout().with("usr/lib/bootupd/updates/BIOS.json", OLD_META);
-    let loader = planned(&files);
-    let version = "grub2-1:2.12-41.fc44,shim-15.8-4".to_owned();
-    assert_eq!(loader.origin, Origin::Bootupd { version, leaves_out_bios: true });
-    assert_eq!(loader.boot, planned(&new_layout()).boot);
+fn bios_is_installed_if_bootupd_has_it_and_the_disk_wants_it() {
+    let place = BiosPlace { start: Lba(2048), len: ByteLen(1 << 20), boot_partition: 3 };
+    let plan = |files: &MemoryFiles, bios| loader::plan(files, Target { bios, ..target() });
+    let directory = "usr/lib/grub/i386-pc";
+    let with_modules = |files| fake_modules::add(files, directory, &["blscfg"]);
+    let metadata = "usr/lib/bootupd/updates/BIOS.json";
+    let complete = with_modules(new_layout().with(metadata, OLD_META));
+
+    let loader = plan(&complete, Bios::IfPossible(place)).unwrap();
+    assert!(loader.bios.is_some() && !loader.notices.contains(&Notice::NoBios));
+    let state = boot_text(&loader, "bootupd-state.json");
+    let meta = OLD_META.replace('}', ",\"versions\":null}");
+    let component = format!(
+        "{{\"installed\":{{\"BIOS\":{{\"meta\":{meta},\"filetree\":null,\"adopted-from\":null}},\"EFI\""
+    );
+    assert!(state.starts_with(&component), "{state}");
+    assert!(loader.boot.iter().any(|file| file.path == "grub2/i386-pc/normal.mod"));
+
+    let without = [
+        (with_modules(new_layout()), Bios::IfPossible(place), true),
+        (new_layout().with(metadata, OLD_META), Bios::IfPossible(place), true),
+        (complete, Bios::No, false),
+    ];
+    for (files, bios, is_said) in without {
+        let loader = plan(&files, bios).unwrap();
+        assert_eq!(loader.bios, None);
+        assert_eq!(loader.notices.contains(&Notice::NoBios), is_said);
+        assert_eq!(loader.boot, planned(&new_layout()).boot);
+    }
+    assert!(plan(&with_modules(new_layout()), Bios::Demanded(place)).unwrap().bios.is_some());
+    let refusal = plan(&new_layout(), Bios::Demanded(place)).unwrap_err();
+    assert!(matches!(refusal, BootError::NoBiosModules { .. }));
 }
 
 #[test]

@@ -4,25 +4,57 @@
 //!
 //! ```text
 //! stub      search the root file system, configfile ($root)/boot/grub2/grub.cfg
-//! grub.cfg  head, serial console if built in, the reader of entries, tail
+//! grub.cfg  head, serial console, user.cfg, the reader of entries, tail
 //! ```
 //!
-//! The texts are `templates/grub-*.cfg`.
+//! | in `/boot/grub2` | whose |
+//! |---|---|
+//! | `grub.cfg` | ours |
+//! | `grubenv` | GRUB's: `next_entry` chooses an entry for one boot |
+//! | `user.cfg` | the owner's, not there at first: `set timeout=10`, `GRUB2_PASSWORD=grub.pbkdf2…` |
+//!
+//! GRUB on UEFI and on BIOS read the same `grub.cfg`, though they may not have the same modules. Only
+//! what both have is used, and each reads entries as it can. The texts are `templates/grub-*.cfg`, the
+//! numbers in them `bootloaders/platforms.toml`.
 
-use super::super::loader::BootConfig;
-use super::pe::GrubBinary;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::super::loader::{BootFile, Content};
 
 const STUB: &str = include_str!("../../../templates/grub-stub.cfg");
 const HEAD: &str = include_str!("../../../templates/grub-head.cfg");
 const SERIAL: &str = include_str!("../../../templates/grub-serial.cfg");
-const BLSCFG: &str = include_str!("../../../templates/grub-blscfg.cfg");
-const BLSUKI: &str = include_str!("../../../templates/grub-blsuki.cfg");
+const USER: &str = include_str!("../../../templates/grub-user.cfg");
 const BRIDGE: &str = include_str!("../../../templates/grub-bridge.cfg");
 const TAIL: &str = include_str!("../../../templates/grub-tail.cfg");
+const PLATFORMS: &str = include_str!("../../../bootloaders/platforms.toml");
 
 /// What any reader needs to be built in, since modules cannot be loaded under Secure Boot.
 const NEEDED: [&str; 8] =
     ["normal", "configfile", "test", "search_fs_uuid", "part_gpt", "ext2", "linux", "loadenv"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Platforms {
+    generic: Menu,
+}
+
+/// How a menu shows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Menu {
+    timeout_secs: u32,
+    serial: Serial,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Serial {
+    unit: u32,
+    speed: u32,
+}
 
 /// How GRUB reads boot entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,22 +68,76 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// The best reader that a binary has; else the modules that it lacks.
-    pub fn choose(binary: &GrubBinary) -> Result<Self, Vec<String>> {
-        let mut missing: Vec<&str> = NEEDED.into_iter().filter(|name| !binary.has(name)).collect();
-        let reader = match (binary.has("blscfg"), binary.has("blsuki")) {
-            (true, _) => Self::Blscfg,
-            (false, true) => Self::Blsuki,
-            (false, false) => Self::Bridge,
+    /// The command that makes the menu. Fedora's `blscfg` looks in `/boot` by itself, upstream's wants
+    /// to be told.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Blscfg => "blscfg",
+            Self::Blsuki => "blscfg --path /boot/loader/entries",
+            Self::Bridge => "bls_menu",
+        }
+    }
+}
+
+/// A GRUB that will read the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grub {
+    /// How it reads boot entries.
+    pub reader: Reader,
+    modules: BTreeSet<String>,
+}
+
+impl Grub {
+    /// The GRUB that these modules are built into; else those that it lacks.
+    pub fn of(modules: BTreeSet<String>) -> Result<Self, Vec<String>> {
+        let has = |name: &str| modules.contains(name);
+        let mut missing: Vec<&str> = NEEDED.into_iter().filter(|name| !has(name)).collect();
+        let reader = match (has("blscfg"), has("blsuki")) {
+            (true, _) => Reader::Blscfg,
+            (false, true) => Reader::Blsuki,
+            (false, false) => Reader::Bridge,
         };
-        if reader == Self::Bridge && !binary.has("regexp") {
+        if reader == Reader::Bridge && !has("regexp") {
             missing.push("regexp");
         }
         if missing.is_empty() {
-            Ok(reader)
+            Ok(Self { reader, modules })
         } else {
             Err(missing.into_iter().map(str::to_owned).collect())
         }
+    }
+}
+
+/// What reads one configuration; at least one of the two is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Grubs<'a> {
+    /// GRUB on UEFI.
+    pub uefi: Option<&'a Grub>,
+    /// GRUB on BIOS.
+    pub bios: Option<&'a Grub>,
+}
+
+impl<'a> Grubs<'a> {
+    fn all(self) -> impl Iterator<Item = &'a Grub> {
+        self.uefi.into_iter().chain(self.bios)
+    }
+
+    fn have(self, module: &str) -> bool {
+        self.all().all(|grub| grub.modules.contains(module))
+    }
+
+    /// The reader of each, with what it takes.
+    fn entries(self) -> String {
+        let functions =
+            if self.all().any(|grub| grub.reader == Reader::Bridge) { BRIDGE } else { "" };
+        let command = |grub: &Grub| grub.reader.command();
+        let menu = match (self.uefi.map(command), self.bios.map(command)) {
+            (Some(uefi), Some(bios)) if uefi != bios => {
+                format!("if [ \"$grub_platform\" = \"pc\" ]; then\n  {bios}\nelse\n  {uefi}\nfi\n")
+            }
+            (uefi, bios) => format!("{}\n", uefi.or(bios).unwrap_or_default()),
+        };
+        if functions.is_empty() { menu } else { format!("{functions}\n{menu}") }
     }
 }
 
@@ -61,21 +147,34 @@ pub fn stub(root_uuid: &str) -> Vec<u8> {
 }
 
 /// The files of `/boot/grub2`.
-pub fn boot_files(reader: Reader, binary: &GrubBinary) -> Vec<BootConfig> {
-    let serial = if binary.has("serial") { SERIAL } else { "" };
-    let entries = match reader {
-        Reader::Blscfg => BLSCFG,
-        Reader::Blsuki => BLSUKI,
-        Reader::Bridge => BRIDGE,
+pub fn boot_files(grubs: Grubs<'_>) -> Vec<BootFile> {
+    let file = |path: &str, bytes| BootFile {
+        path: path.to_owned(),
+        mode: 0o600,
+        content: Content::Bytes(bytes),
     };
-    let tail = if binary.has("efifwsetup") { TAIL } else { "" };
-    let sections = [HEAD, serial, entries, tail];
-    let text = sections.into_iter().filter(|section| !section.is_empty());
-    let config = text.collect::<Vec<_>>().join("\n").into_bytes();
     vec![
-        BootConfig { path: "grub2/grub.cfg", mode: 0o600, bytes: config },
-        BootConfig { path: "grub2/grubenv", mode: 0o600, bytes: empty_grubenv() },
+        file("grub2/grub.cfg", grub_cfg(grubs).into_bytes()),
+        file("grub2/grubenv", empty_grubenv()),
     ]
+}
+
+fn grub_cfg(grubs: Grubs<'_>) -> String {
+    let platforms: Platforms = toml::from_str(PLATFORMS).expect("the table is tested");
+    let menu = platforms.generic;
+    let head = HEAD.replace("@TIMEOUT@", &menu.timeout_secs.to_string());
+    let serial = SERIAL
+        .replace("@SERIAL_UNIT@", &menu.serial.unit.to_string())
+        .replace("@SERIAL_SPEED@", &menu.serial.speed.to_string());
+    let efi_tail = grubs.uefi.is_some_and(|grub| grub.modules.contains("efifwsetup"));
+    let sections = [
+        Some(head),
+        grubs.have("serial").then_some(serial),
+        grubs.have("password_pbkdf2").then(|| USER.to_owned()),
+        Some(grubs.entries()),
+        efi_tail.then(|| TAIL.to_owned()),
+    ];
+    sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// GRUB's environment block without variables: a header line and `#` up to 1024 bytes.
@@ -89,13 +188,17 @@ fn empty_grubenv() -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn binary(more: &[&str]) -> GrubBinary {
-        let modules = NEEDED.iter().chain(more).map(|&name| name.to_owned()).collect();
-        GrubBinary { prefix: None, modules }
+    fn modules(more: &[&str]) -> BTreeSet<String> {
+        NEEDED.iter().chain(more).map(|&name| name.to_owned()).collect()
     }
 
-    fn text(reader: Reader, more: &[&str]) -> String {
-        String::from_utf8(boot_files(reader, &binary(more)).remove(0).bytes).unwrap()
+    fn grub(more: &[&str]) -> Grub {
+        Grub::of(modules(more)).unwrap()
+    }
+
+    fn text(uefi: Option<&[&str]>, bios: Option<&[&str]>) -> String {
+        let (uefi, bios) = (uefi.map(grub), bios.map(grub));
+        grub_cfg(Grubs { uefi: uefi.as_ref(), bios: bios.as_ref() })
     }
 
     #[test]
@@ -107,24 +210,40 @@ mod tests {
             (&["regexp"], Reader::Bridge),
         ];
         for (modules, reader) in cases {
-            assert_eq!(Reader::choose(&binary(modules)), Ok(reader), "{modules:?}");
+            assert_eq!(grub(modules).reader, reader, "{modules:?}");
         }
-        assert_eq!(Reader::choose(&binary(&[])), Err(vec!["regexp".to_owned()]));
-        let empty = Reader::choose(&GrubBinary::default()).unwrap_err();
-        assert_eq!(empty.len(), NEEDED.len() + 1);
+        assert_eq!(Grub::of(modules(&[])), Err(vec!["regexp".to_owned()]));
+        assert_eq!(Grub::of(BTreeSet::new()).unwrap_err().len(), NEEDED.len() + 1);
     }
 
     #[test]
     fn sections_depend_on_what_is_built_in() {
-        let full = text(Reader::Bridge, &["serial", "efifwsetup"]);
-        for part in ["set timeout=1", "serial --unit=0", "ostree-$bls_n.conf", "fwsetup"] {
+        let full = text(Some(&["regexp", "serial", "efifwsetup", "password_pbkdf2"]), None);
+        let parts =
+            ["set timeout=1\n", "--unit=0 --speed=115200", "/user.cfg", "-$bls_n.conf", "fwsetup"];
+        for part in parts {
             assert!(full.contains(part), "{part}");
         }
-        let bare = text(Reader::Blscfg, &[]);
-        assert!(
-            bare.contains("\nblscfg\n") && !bare.contains("serial") && !bare.contains("fwsetup")
-        );
-        assert!(text(Reader::Blsuki, &[]).contains("\nblscfg --path /boot/loader/entries\n"));
+        let bare = text(Some(&["blscfg"]), None);
+        for part in ["serial", "user.cfg", "bls_n", "fwsetup"] {
+            assert!(!bare.contains(part), "{part}");
+        }
+        assert!(bare.ends_with("\nblscfg\n"), "{bare}");
+    }
+
+    #[test]
+    fn each_platform_reads_entries_as_it_can() {
+        let bls = "blscfg --path /boot/loader/entries";
+        let mixed = text(Some(&["regexp", "serial"]), Some(&["blsuki"]));
+        let choice =
+            format!("\nif [ \"$grub_platform\" = \"pc\" ]; then\n  {bls}\nelse\n  bls_menu\nfi\n");
+        assert!(mixed.ends_with(&choice) && mixed.contains("function bls_menu {"), "{mixed}");
+        assert!(!mixed.contains("serial"), "GRUB on BIOS has no such command");
+        for (uefi, bios) in [(Some(&["blsuki"][..]), None), (None, Some(&["blsuki"][..]))] {
+            assert!(text(uefi, bios).ends_with(&format!("}}\n\n{bls}\n")));
+        }
+        let same = text(Some(&["regexp"]), Some(&["regexp"]));
+        assert!(same.ends_with("}\n\nbls_menu\n"), "{same}");
     }
 
     #[test]
@@ -132,17 +251,18 @@ mod tests {
         let uuid = "11111111-2222-4333-8444-555555555555";
         let stub = String::from_utf8(stub(uuid)).unwrap();
         assert!(stub.contains(&format!("--set=root {uuid}\n")));
-        let all = stub + &text(Reader::Bridge, &["serial", "efifwsetup"]);
+        let all = stub + &text(Some(&["regexp", "serial", "efifwsetup", "password_pbkdf2"]), None);
         let left = all.split('@').nth(1);
         assert!(left.is_none(), "{left:?}");
     }
 
     #[test]
     fn the_environment_block_is_1024_bytes() {
-        let files = boot_files(Reader::Bridge, &binary(&[]));
-        let grubenv = &files[1].bytes;
+        let grubenv = empty_grubenv();
         assert_eq!(grubenv.len(), 1024);
         assert!(grubenv.starts_with(b"# GRUB Environment Block\n###") && grubenv.ends_with(b"#"));
+        let blscfg = grub(&["blscfg"]);
+        let files = boot_files(Grubs { uefi: Some(&blscfg), bios: None });
         assert!(files.iter().all(|file| file.mode == 0o600));
     }
 }

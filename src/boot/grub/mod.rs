@@ -7,8 +7,10 @@
 //! | [`bios`] | composes what BIOS starts: the code of sector 0 and the core |
 //! | [`efi_image`] | composes what UEFI starts: one PE file |
 //! | [`image_error`] | why nothing could be composed |
+//! | [`composed`] | which modules go into composed images |
+//! | [`own`] | decides what boots a disk without bootupd |
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
-//! | [`esp`] | finds shim and GRUB in the image and says what goes to the ESP |
+//! | [`esp`] | finds shim and GRUB in the image, as they go to the ESP |
 //! | `packages` | signed binaries where distributions' packages put them |
 //! | [`config`] | `grub.cfg`, the stub on the ESP, `grubenv` |
 //! | [`bridge`] | which boot entries a GRUB without `blscfg` can read |
@@ -16,10 +18,14 @@
 pub mod area;
 pub mod bios;
 pub mod bridge;
+pub mod composed;
 pub mod config;
 pub mod efi_image;
 pub mod esp;
+#[cfg(test)]
+pub mod fake_modules;
 pub mod image_error;
 pub mod modules;
+pub mod own;
 mod packages;
 pub mod pe;

@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::boot::{BootError, CONFIG_LIMIT_BYTES};
 use crate::files::Files;
+use crate::spec::Arch;
 
 /// The most that is read of a file: the largest there are have a quarter of a megabyte.
 const FILE_LIMIT_BYTES: u64 = 4 << 20;
@@ -45,6 +46,14 @@ pub enum Platform {
 }
 
 impl Platform {
+    /// UEFI of an architecture.
+    pub fn uefi(arch: Arch) -> Self {
+        match arch {
+            Arch::X86_64 => Self::X86_64Efi,
+            Arch::Aarch64 => Self::Arm64Efi,
+        }
+    }
+
     /// The name of its directory.
     pub fn name(self) -> &'static str {
         match self {
@@ -78,12 +87,18 @@ impl<'a> Modules<'a> {
             let has = |name| files.leads_to_file(&format!("{directory}/{name}"));
             has("moddep.lst") && has("kernel.img")
         };
-        let mut directories = PLACES.iter().map(|place| format!("{place}/{}", platform.name()));
-        let Some(directory) = directories.find(complete) else { return Ok(None) };
+        let Some(directory) = Self::places(platform).into_iter().find(complete) else {
+            return Ok(None);
+        };
         let path = format!("{directory}/moddep.lst");
         let text = files.read_following(&path, CONFIG_LIMIT_BYTES)?.unwrap_or_default();
         let needs = parse(&text).map_err(|line| BootError::GrubModuleList { path, line })?;
         Ok(Some(Self { files, directory, needs }))
+    }
+
+    /// Where the directory of a platform is looked for, in that order.
+    pub fn places(platform: Platform) -> Vec<String> {
+        PLACES.iter().map(|place| format!("{place}/{}", platform.name())).collect()
     }
 
     /// The directory's path in the image.

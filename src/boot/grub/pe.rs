@@ -94,15 +94,35 @@ impl GrubBinary {
     }
 }
 
-/// The bytes of the section whose eight-byte name is `name`.
-fn section<'a>(file: &'a [u8], name: &[u8; 8]) -> Result<&'a [u8], PeError> {
-    let header = file
-        .starts_with(b"MZ")
+/// Whether a program for UEFI, a kernel among them, carries a signature: whether the directory entry
+/// for certificates (number 4) has a size.
+pub fn is_signed(file: &[u8]) -> Result<bool, PeError> {
+    let header = header(file)?;
+    let optional = part(header, 24, None).ok_or(PeError::NotPe)?;
+    // from the number of directory entries on
+    let count_at = match u16_at(optional, 0) {
+        Some(0x20B) => 108,
+        Some(0x10B) => 92,
+        _ => return Err(PeError::NotPe),
+    };
+    let count = u32_at(optional, count_at).ok_or(PeError::NotPe)?;
+    let size = u32_at(optional, count_at + 4 + 4 * 8 + 4);
+    Ok(count > 4 && size.is_some_and(|size| size > 0))
+}
+
+/// A file from its PE header on.
+fn header(file: &[u8]) -> Result<&[u8], PeError> {
+    file.starts_with(b"MZ")
         .then(|| u32_at(file, 0x3C))
         .flatten()
         .and_then(|offset| part(file, offset.into(), None))
         .filter(|header| header.starts_with(b"PE\0\0"))
-        .ok_or(PeError::NotPe)?;
+        .ok_or(PeError::NotPe)
+}
+
+/// The bytes of the section whose eight-byte name is `name`.
+fn section<'a>(file: &'a [u8], name: &[u8; 8]) -> Result<&'a [u8], PeError> {
+    let header = header(file)?;
     let count = u16_at(header, 6).ok_or(PeError::NotPe)?;
     let optional_len = u16_at(header, 20).ok_or(PeError::NotPe)?;
     let table = part(header, 24 + u64::from(optional_len), None).ok_or(PeError::NotPe)?;
@@ -191,6 +211,8 @@ pub mod fake {
         file[0x80..0x84].copy_from_slice(b"PE\0\0");
         file[0x86] = 1;
         file[0x94] = 0xF0;
+        file[0x98..0x9A].copy_from_slice(&0x20B_u16.to_le_bytes());
+        file[0x104] = 16;
         file[0x188..0x190].copy_from_slice(name);
         let len = u32::try_from(content.len()).unwrap();
         file[0x198..0x19C].copy_from_slice(&len.to_le_bytes());
@@ -267,6 +289,19 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_is_seen() {
+        let mut file = fake::pe(b".text\0\0\0", b"code");
+        assert_eq!(is_signed(&file), Ok(false));
+        file[0x98 + 112 + 4 * 8 + 4] = 8;
+        assert_eq!(is_signed(&file), Ok(true));
+        file[0x104] = 4;
+        assert_eq!(is_signed(&file), Ok(false), "there is no such entry");
+        for other in [&b""[..], b"MZ", b"\x1f\x8b", &file[..0x98]] {
+            assert_eq!(is_signed(other), Err(PeError::NotPe));
+        }
+    }
+
+    #[test]
     fn other_files_are_refused() {
         assert_eq!(GrubBinary::parse(b""), Err(PeError::NotPe));
         assert_eq!(GrubBinary::parse(b"MZ"), Err(PeError::NotPe));
@@ -292,6 +327,7 @@ mod tests {
                 file[at % len] = byte;
             }
             let _ = GrubBinary::parse(&file);
+            let _ = is_signed(&file);
         }
     }
 }

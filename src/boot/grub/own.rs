@@ -1,0 +1,126 @@
+//! GRUB with a configuration of ours: what goes to the ESP, to `/boot` and before the partitions.
+//!
+//! | | UEFI | BIOS |
+//! |---|---|---|
+//! | 1 | shim and signed GRUB as they are ([`esp`]) | composed of the image's modules ([`composed`]) |
+//! | 2 | composed of the image's modules | |
+//!
+//! Both read the same `grub.cfg`. One of the two is enough for a disk.
+
+use std::collections::BTreeMap;
+
+use super::super::BootError;
+use super::super::loader::{
+    Bios, BiosImage, BootFile, Content, Loader, Notice, Origin, Target, Uefi,
+};
+use super::composed::Composed;
+use super::config::{self, Grub};
+use super::esp::{Found, Names};
+use super::pe::{self, GrubBinary};
+use super::{composed, esp};
+use crate::files::Files;
+
+/// GRUB for UEFI, wherever it is from.
+struct ForUefi {
+    source: String,
+    grub: Grub,
+    esp: BTreeMap<String, Content>,
+    boot: Vec<BootFile>,
+    is_signed: bool,
+}
+
+/// Decides on the boot loader of the deployed image.
+pub(in crate::boot) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loader, BootError> {
+    let uefi = for_uefi(files, target)?;
+    let bios = for_bios(files, target.bios)?;
+    let mut notices = Vec::new();
+    match (&uefi, &bios) {
+        (None, None) => return Err(esp::nothing(files, target.arch)),
+        (None, Some(_)) => notices.push(Notice::NoUefi),
+        (Some(_), None) if matches!(target.bios, Bios::IfPossible(_)) => {
+            notices.push(Notice::NoBios);
+        }
+        (Some(_), _) => {}
+    }
+    if let Some(uefi) = uefi.as_ref().filter(|uefi| !uefi.is_signed) {
+        notices.push(Notice::Unsigned(format!("GRUB (`{}`)", uefi.source)));
+    }
+    let grubs = config::Grubs {
+        uefi: uefi.as_ref().map(|uefi| &uefi.grub),
+        bios: bios.as_ref().map(|bios| &bios.grub),
+    };
+    let mut boot = config::boot_files(grubs);
+    let origin = Origin::Own {
+        uefi: uefi
+            .as_ref()
+            .map(|uefi| Uefi { source: uefi.source.clone(), reader: uefi.grub.reader }),
+        bios: bios.as_ref().map(|bios| bios.grub.reader),
+    };
+    let mut esp = BTreeMap::new();
+    if let Some(uefi) = uefi {
+        boot.extend(uefi.boot);
+        esp = uefi.esp;
+    }
+    let bios = bios.map(|bios| {
+        boot.extend(bios.files);
+        bios.image
+    });
+    Ok(Loader { esp, boot, bios, origin, notices })
+}
+
+/// GRUB for BIOS, where it is wanted and possible.
+pub(in crate::boot) fn for_bios(
+    files: &dyn Files,
+    wish: Bios,
+) -> Result<Option<Composed<BiosImage>>, BootError> {
+    match wish {
+        Bios::No | Bios::Never(_) => Ok(None),
+        Bios::IfPossible(place) => composed::bios(files, place),
+        Bios::Demanded(place) => {
+            composed::bios(files, place)?.ok_or_else(composed::no_bios).map(Some)
+        }
+    }
+}
+
+fn for_uefi(files: &dyn Files, target: Target<'_>) -> Result<Option<ForUefi>, BootError> {
+    let names = Names::of(target.arch);
+    if let Some(found) = esp::find(files, target.arch, &names)? {
+        return signed(files, found, target.boot_uuid).map(Some);
+    }
+    let Some(composed) = composed::uefi(files, target.arch)? else { return Ok(None) };
+    let stub = Content::Bytes(config::stub(target.boot_uuid));
+    let esp = BTreeMap::from([
+        (format!("EFI/BOOT/{}", names.removable), Content::Bytes(composed.image)),
+        ("EFI/BOOT/grub.cfg".to_owned(), stub),
+    ]);
+    Ok(Some(ForUefi {
+        source: composed.directory,
+        grub: composed.grub,
+        esp,
+        boot: composed.files,
+        is_signed: false,
+    }))
+}
+
+/// Binaries of the image, and the stub where they look for it.
+fn signed(files: &dyn Files, found: Found, root_uuid: &str) -> Result<ForUefi, BootError> {
+    let file = files.read(&found.grub, pe::LIMIT_BYTES)?.unwrap_or_default();
+    let in_binary = |problem| BootError::GrubImage { path: found.grub.clone(), problem };
+    let binary = GrubBinary::parse(&file).map_err(in_binary)?;
+    let vendor = binary.vendor().map(str::to_owned);
+    let is_signed = pe::is_signed(&file).map_err(in_binary)?;
+    let grub = Grub::of(binary.modules)
+        .map_err(|missing| BootError::GrubModules { path: found.grub.clone(), missing })?;
+    let mut esp: BTreeMap<String, Content> = BTreeMap::new();
+    for (path, source) in found.files {
+        esp.insert(format!("EFI/{path}"), Content::Image(source));
+    }
+    let stub = Content::Bytes(config::stub(root_uuid));
+    for directory in found.stubs.into_iter().chain(vendor) {
+        esp.insert(format!("EFI/{directory}/grub.cfg"), stub.clone());
+    }
+    Ok(ForUefi { source: found.grub, grub, esp, boot: Vec::new(), is_signed })
+}
+
+#[cfg(test)]
+mod tests;
