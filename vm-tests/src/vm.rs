@@ -57,6 +57,8 @@ impl Firmware {
 pub enum Bus {
     /// virtio-blk: `/dev/vda`.
     Virtio,
+    /// The same with sectors of 4096 bytes.
+    Virtio4K,
     /// NVMe: `/dev/nvme0n1`.
     Nvme,
     /// SATA: `/dev/sda`.
@@ -67,6 +69,11 @@ impl Bus {
     fn options(self) -> &'static [&'static str] {
         match self {
             Self::Virtio => &["-device", "virtio-blk-pci,drive=disk,bootindex=1"],
+            Self::Virtio4K => &[
+                "-device",
+                "virtio-blk-pci,drive=disk,bootindex=1,logical_block_size=4096,\
+                 physical_block_size=4096",
+            ],
             Self::Nvme => &["-device", "nvme,drive=disk,serial=1,bootindex=1"],
             Self::Ahci => &[
                 "-device",
@@ -116,7 +123,12 @@ pub struct Output {
 impl Vm {
     /// Switches a machine on. `disk` is written: use an [`Overlay`](crate::disk::Overlay).
     pub fn start(folder: &Path, disk: &Path, firmware: Firmware) -> Result<Self> {
-        let mut qemu = qemu(folder, disk, firmware, Bus::Virtio)?;
+        Self::start_on(folder, disk, firmware, Bus::Virtio)
+    }
+
+    /// The same with the disk on another bus.
+    pub fn start_on(folder: &Path, disk: &Path, firmware: Firmware, bus: Bus) -> Result<Self> {
+        let mut qemu = qemu(folder, disk, firmware, bus)?;
         Self::spawn(qemu.args(["-serial", "stdio"]), folder, false)
     }
 

@@ -1,26 +1,147 @@
-//! Loaders alone: from power-on to the kernel's first line, on buses other than virtio.
+//! Loaders alone: from power-on to the kernel's first line, or to the word that refuses it.
 #![allow(clippy::disallowed_methods, reason = "tests run other programs")]
 
-use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
 use bootc_image_fixtures::debian;
-use bootc_image_vm_tests::disk::Format;
+use bootc_image_fixtures::tier::{self, Tier};
+use bootc_image_vm_tests::disk::{self, Format};
 use bootc_image_vm_tests::product::Build;
 use bootc_image_vm_tests::vm::{BOOT_TIMEOUT, Bus, Firmware, Vm, qemu};
-use bootc_image_vm_tests::working_folder;
+use bootc_image_vm_tests::{tool, working_folder};
+
+/// A kernel argument that shows that the boot entry's options arrived.
+const OWN_KARG: &str = "fixture.answer=43";
+const KARGS: [&str; 3] = ["console=ttyS0", "earlyprintk=serial,ttyS0", OWN_KARG];
 
 #[test]
 #[ignore = "boots a VM: cargo xtask test"]
-fn grub_starts_the_kernel_from_sata_and_nvme() -> Result<()> {
+fn debian_starts_from_every_bus_and_firmware() -> Result<()> {
     let folder = working_folder("loaders")?;
-    let kargs = ["console=ttyS0", "earlyprintk=serial,ttyS0", "fixture.answer=43"];
-    let disks =
-        Build::new(&debian::layouts()?.gzip, "base", &kargs).run(&folder, &[Format::Qcow2])?;
-    for bus in [Bus::Ahci, Bus::Nvme] {
-        let mut qemu = qemu(&folder, &disks[0], Firmware::Uefi, bus)?;
-        qemu.args(["-snapshot", "-serial", "stdio"]);
-        let mut vm = Vm::spawn(&mut qemu, &folder, false)?;
-        vm.console().wait_for_boot("Linux version", BOOT_TIMEOUT)?;
-        vm.console().wait_for("fixture.answer=43", BOOT_TIMEOUT)?;
+    let layout = debian::layouts()?.gzip;
+    let disk = build(&folder, &layout, "latest", &[])?;
+    for (bus, firmware) in [
+        (Bus::Ahci, Firmware::Uefi),
+        (Bus::Nvme, Firmware::Uefi),
+        (Bus::Virtio, Firmware::Bios),
+        (Bus::Ahci, Firmware::Bios),
+    ] {
+        kernel_starts(&folder, &disk, firmware, bus)?;
+    }
+    let large = build(&folder.join("4k"), &layout, "latest", &["--sector-size", "4096"])?;
+    kernel_starts(&folder, &large, Firmware::Uefi, Bus::Virtio4K)
+}
+
+/// GRUB composed of its modules, which has no `blscfg` in this release.
+#[test]
+#[ignore = "boots a VM: cargo xtask test"]
+fn debian_starts_without_signed_programs() -> Result<()> {
+    let folder = working_folder("loaders-unsigned")?;
+    let disk = build(&folder, &debian::layouts()?.gzip, "unsigned", &[])?;
+    kernel_starts(&folder, &disk, Firmware::Uefi, Bus::Virtio)
+}
+
+/// GRUB composed of its modules, `blsuki` among them, for both firmwares.
+#[test]
+#[ignore = "boots a VM: cargo xtask test"]
+fn forky_starts_from_composed_images() -> Result<()> {
+    let Some(layout) = tier::forky()? else { return Ok(()) };
+    let folder = working_folder("loaders-forky")?;
+    let disk = build(&folder, &layout, "unsigned", &[])?;
+    for firmware in [Firmware::Bios, Firmware::Uefi] {
+        kernel_starts(&folder, &disk, firmware, Bus::Virtio)?;
     }
     Ok(())
+}
+
+/// What somebody changed does not start where Secure Boot is on: neither GRUB nor the kernel.
+#[test]
+#[ignore = "boots a VM: cargo xtask test --full"]
+fn changed_programs_are_refused_by_secure_boot() -> Result<()> {
+    if !Tier::allows(Tier::Full, "changed programs with Secure Boot") {
+        return Ok(());
+    }
+    let folder = working_folder("loaders-changed")?;
+    let layout = debian::layouts()?.gzip;
+    let grub = raw(&folder.join("grub"), &layout)?;
+    change_on_esp(&folder, &grub, "::EFI/BOOT/grubx64.efi")?;
+    is_refused(&folder, &grub, "Security Violation")?;
+
+    let kernel = raw(&folder.join("kernel"), &layout)?;
+    change_kernel(&folder, &kernel)?;
+    is_refused(&folder, &kernel, "bad shim signature")?;
+    // without Secure Boot the changed one starts: it was refused for its signature alone
+    kernel_starts(&folder, &kernel, Firmware::Uefi, Bus::Virtio)
+}
+
+fn build(folder: &Path, layout: &Path, tag: &str, options: &[&str]) -> Result<PathBuf> {
+    let mut build = Build::new(layout, tag, &KARGS);
+    build.options.extend(options.iter().map(|&option| option.to_owned()));
+    Ok(build.run(folder, &[Format::Qcow2])?.remove(0))
+}
+
+fn raw(folder: &Path, layout: &Path) -> Result<PathBuf> {
+    Ok(Build::new(layout, "latest", &KARGS).run(folder, &[Format::Raw])?.remove(0))
+}
+
+fn kernel_starts(folder: &Path, disk: &Path, firmware: Firmware, bus: Bus) -> Result<()> {
+    let mut qemu = qemu(folder, disk, firmware, bus)?;
+    let mut vm = Vm::spawn(qemu.args(["-snapshot", "-serial", "stdio"]), folder, false)?;
+    let what = || format!("{firmware:?} from {bus:?}");
+    vm.console().wait_for_boot("Linux version", BOOT_TIMEOUT).with_context(what)?;
+    vm.console().wait_for(OWN_KARG, BOOT_TIMEOUT).with_context(what)?;
+    Ok(())
+}
+
+/// Waits for the word of refusal; the kernel must not have started before it.
+fn is_refused(folder: &Path, disk: &Path, word: &str) -> Result<()> {
+    let mut qemu = qemu(folder, disk, Firmware::SecureBoot, Bus::Virtio)?;
+    let mut vm = Vm::spawn(qemu.args(["-snapshot", "-serial", "stdio"]), folder, false)?;
+    let before = vm.console().wait_for_boot(word, BOOT_TIMEOUT)?;
+    ensure!(!before.contains("Linux version"), "the kernel started: {before}");
+    Ok(())
+}
+
+/// Changes the middle byte of a file on the ESP, which is code.
+fn change_on_esp(folder: &Path, raw: &Path, name: &str) -> Result<()> {
+    let esp = disk::partition(raw, 2)?.context("no ESP")?;
+    let place = format!("{}@@{}", raw.display(), esp.start);
+    let copy = folder.join("changed");
+    tool(Command::new("mcopy").args(["-n", "-o", "-i", &place, name]).arg(&copy))?;
+    change(&copy)?;
+    tool(Command::new("mcopy").args(["-D", "o", "-i", &place]).arg(&copy).arg(name)).map(drop)
+}
+
+/// Changes the middle byte of the kernel in `/boot`, which is compressed code.
+fn change_kernel(folder: &Path, raw: &Path) -> Result<()> {
+    let root = disk::partition(raw, 3)?.context("no root")?;
+    let place = format!("{}?offset={}", raw.display(), root.start);
+    let debugfs = |request: &str, write: bool| {
+        let mut command = Command::new("debugfs");
+        if write {
+            command.arg("-w");
+        }
+        tool(command.args(["-R", request, &place]))
+    };
+    let name = |directory: &str, start: &str| {
+        let listing = debugfs(&format!("ls -p {directory}"), false)?;
+        let mut names = listing.split('/').filter(|name| name.starts_with(start));
+        names.next().map(|name| format!("{directory}/{name}")).context("nothing of that name")
+    };
+    let kernel = name(&name("/boot/ostree", "default-")?, "vmlinuz-")?;
+    let copy = folder.join("changed");
+    debugfs(&format!("dump {kernel} {}", copy.display()), false)?;
+    change(&copy)?;
+    debugfs(&format!("rm {kernel}"), true)?;
+    debugfs(&format!("write {} {kernel}", copy.display()), true).map(drop)
+}
+
+fn change(file: &Path) -> Result<()> {
+    let mut bytes = fs::read(file)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xFF;
+    Ok(fs::write(file, bytes)?)
 }

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! Everything is done by the programs in the image; the host only serves files and looks afterwards.
+//! The second boot is from BIOS, so that both of a disk's loaders find what the machine wrote.
 #![allow(clippy::disallowed_methods, reason = "tests run other programs")]
 
 use std::path::{Path, PathBuf};
@@ -27,24 +28,26 @@ const STATEROOT: &str = "default";
 const OWN_KARG: &str = "fixture.answer=42";
 const GRUB_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The bridge: GRUB runs the boot entries that ostree writes as scripts.
+/// The bridge: GRUB, signed and composed, runs the boot entries that ostree writes as scripts.
 #[test]
 #[ignore = "boots a VM: cargo xtask test --full"]
 fn debian_upgrades_and_rolls_back() -> Result<()> {
     if !Tier::allows(Tier::Full, "an upgrade of Debian, three boots") {
         return Ok(());
     }
-    upgrades_and_rolls_back("debian-upgrade", &debian::layouts()?.gzip, &next::debian()?)
+    let old = debian::layouts()?.gzip;
+    upgrades_and_rolls_back("debian-upgrade", (&old, "latest"), &next::debian()?)
 }
 
-/// Composefs images of both versions, SELinux labels, and GRUB's own reader of boot entries.
+/// Composefs images of both versions, SELinux labels, and GRUB's own reader of boot entries, composed
+/// for both firmwares.
 #[test]
 #[ignore = "boots a VM: cargo xtask test --full"]
 fn forky_upgrades_and_rolls_back() -> Result<()> {
     if !Tier::allows(Tier::Full, "an upgrade of forky, three boots") {
         return Ok(());
     }
-    upgrades_and_rolls_back("forky-upgrade", &forky::layout()?, &next::forky()?)
+    upgrades_and_rolls_back("forky-upgrade", (&forky::layout()?, "unsigned"), &next::forky()?)
 }
 
 /// A deployment staged as bootc stages it, and the product's own one forgotten: libostree can take
@@ -56,7 +59,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
         return Ok(());
     }
     let old = debian::layouts()?.gzip;
-    let upgrade = Upgrade::prepare("debian-staged", &old, &next::debian()?)?;
+    let upgrade = Upgrade::prepare("debian-staged", (&old, "latest"), &next::debian()?)?;
     let mut vm = upgrade.boot(1)?;
     runs(&mut vm, "derived", &upgrade.old.commit)?;
     changes_etc_and_var(&mut vm)?;
@@ -76,7 +79,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
     upgrade.disk_holds_the_next_alone()
 }
 
-fn upgrades_and_rolls_back(name: &str, old: &Path, next: &Path) -> Result<()> {
+fn upgrades_and_rolls_back(name: &str, old: (&Path, &str), next: &Path) -> Result<()> {
     let upgrade = Upgrade::prepare(name, old, next)?;
     let mut vm = upgrade.boot(1)?;
     runs(&mut vm, "derived", &upgrade.old.commit)?;
@@ -88,7 +91,7 @@ fn upgrades_and_rolls_back(name: &str, old: &Path, next: &Path) -> Result<()> {
     vm.power_off()?;
     upgrade.fetched_what_differs()?;
 
-    let mut vm = upgrade.boot(2)?;
+    let mut vm = upgrade.boot_from(Firmware::Bios, 2)?;
     is_first_in_the_menu(&mut vm, TITLE)?;
     runs(&mut vm, "next", &upgrade.next.commit)?;
     has_the_next_usr(&mut vm)?;
@@ -115,7 +118,8 @@ struct Upgrade {
 }
 
 impl Upgrade {
-    fn prepare(name: &str, old: &Path, next: &Path) -> Result<Self> {
+    /// `old` is a layout and a tag.
+    fn prepare(name: &str, old: (&Path, &str), next: &Path) -> Result<Self> {
         let folder = working_folder(name)?;
         let mut kargs = KARGS.to_vec();
         kargs.push(OWN_KARG);
@@ -123,7 +127,7 @@ impl Upgrade {
             let disks = Build::new(layout, tag, &kargs).run(output, &[Format::Raw])?;
             Ok::<_, anyhow::Error>((Version::of_disk(&disks[0], STATEROOT, output)?, disks))
         };
-        let (old, disks) = version(old, "latest", &folder.join("old"))?;
+        let (old, disks) = version(old.0, old.1, &folder.join("old"))?;
         let (next, _) = version(next, "next", &folder.join("next"))?;
         let overlay = Overlay::create(&folder, &disks[0], Format::Raw, None)?;
         Ok(Self { folder, overlay, old, served: next.serve(), next })
@@ -131,9 +135,13 @@ impl Upgrade {
 
     /// Switches the machine on, on QEMU's user network.
     fn boot(&self, number: u32) -> Result<Vm> {
+        self.boot_from(Firmware::Uefi, number)
+    }
+
+    fn boot_from(&self, firmware: Firmware, number: u32) -> Result<Vm> {
         let folder = self.folder.join(format!("boot-{number}"));
         std::fs::create_dir(&folder)?;
-        let mut qemu = qemu(&folder, self.overlay.path(), Firmware::Uefi, Bus::Virtio)?;
+        let mut qemu = qemu(&folder, self.overlay.path(), firmware, Bus::Virtio)?;
         qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         Vm::spawn(qemu.args(["-serial", "stdio"]), &folder, false)
     }
