@@ -124,4 +124,6 @@ fn verify(file: &'static str, checks: &[(bool, &'static str)]) -> Result<(), Ima
 }
 
 #[cfg(test)]
+pub mod fake;
+#[cfg(test)]
 mod tests;
