@@ -23,10 +23,13 @@
 //!
 //! Other types are passed over when read, and never written: distributions number them differently.
 
+use super::bytes::{part, u32_at, u64_at};
+
 const MAGIC: u32 = 0x676D_696D;
 const MODULE: u32 = 0;
 const CONFIG: u32 = 2;
 const PREFIX: u32 = 3;
+const OBJECT_HEADER: u32 = 8;
 
 /// The word of a platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +99,67 @@ pub fn pack(word: Word, objects: &[Object<'_>]) -> Option<Vec<u8>> {
     Some(area)
 }
 
+/// What an object of an area is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A module's file.
+    Module,
+    /// Commands that run before anything else: a text with NUL.
+    Config,
+    /// Where GRUB looks for its files: a string with NUL.
+    Prefix,
+    /// Something of no interest here.
+    Other,
+}
+
+/// The objects of an area, with their padding. `None` as an item is a broken object, and the last.
+#[derive(Debug, Clone)]
+pub struct Objects<'a> {
+    rest: &'a [u8],
+}
+
+/// Reads an area at the start of these bytes. `None` when it is none or longer than they are.
+pub fn read(word: Word, bytes: &[u8]) -> Option<Objects<'_>> {
+    if u32_at(bytes, 0)? != MAGIC {
+        return None;
+    }
+    let (start, end) = match word {
+        Word::Bits32 => (u32_at(bytes, 4)?.into(), u32_at(bytes, 8)?.into()),
+        Word::Bits64 => (u64_at(bytes, 8)?, u64_at(bytes, 16)?),
+    };
+    Some(Objects { rest: part(bytes, start, Some(end.checked_sub(start)?))? })
+}
+
+impl<'a> Objects<'a> {
+    fn take(&mut self) -> Option<(Kind, &'a [u8])> {
+        let kind = match u32_at(self.rest, 0)? {
+            MODULE => Kind::Module,
+            CONFIG => Kind::Config,
+            PREFIX => Kind::Prefix,
+            _ => Kind::Other,
+        };
+        let len = u32_at(self.rest, 4)?.checked_sub(OBJECT_HEADER)?;
+        let data = part(self.rest, OBJECT_HEADER.into(), Some(len.into()))?;
+        self.rest = part(self.rest, (len + OBJECT_HEADER).into(), None)?;
+        Some((kind, data))
+    }
+}
+
+impl<'a> Iterator for Objects<'a> {
+    type Item = Option<(Kind, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let object = self.take();
+        if object.is_none() {
+            self.rest = &[];
+        }
+        Some(object)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +185,26 @@ mod tests {
         ]
         .concat();
         assert_eq!(area, expected);
+    }
+
+    #[test]
+    fn what_is_packed_can_be_read() {
+        for word in [Word::Bits32, Word::Bits64] {
+            let objects =
+                [Object::Module(b"12345678"), Object::Config("command"), Object::Prefix("/EFI/ab")];
+            let area = pack(word, &objects).unwrap();
+            let found: Vec<_> = read(word, &area).unwrap().collect();
+            let expected = [
+                Some((Kind::Module, &b"12345678"[..])),
+                Some((Kind::Config, b"command\0")),
+                Some((Kind::Prefix, b"/EFI/ab\0")),
+            ];
+            assert_eq!(found, expected);
+            assert!(read(word, &area[..area.len() - 1]).is_none());
+
+            let mut broken = area;
+            broken[word.header_len() + 4] = 7;
+            assert_eq!(read(word, &broken).unwrap().collect::<Vec<_>>(), [None]);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`modules`] | finds GRUB's modules in the image and orders them by what they need |
-//! | [`area`] | packs modules, prefix and early configuration as every GRUB image carries them |
+//! | [`area`] | packs and reads modules, prefix and early configuration as every GRUB image carries them |
 //! | [`bios`] | composes what BIOS starts: the code of sector 0 and the core |
 //! | [`efi_image`] | composes what UEFI starts: one PE file |
 //! | [`image_error`] | why nothing could be composed |
@@ -18,6 +18,7 @@
 pub mod area;
 pub mod bios;
 pub mod bridge;
+mod bytes;
 pub mod composed;
 pub mod config;
 pub mod efi_image;

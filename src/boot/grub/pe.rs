@@ -1,26 +1,14 @@
 //! Reads what is built into a GRUB binary for UEFI: its prefix and its modules.
 //!
-//! The binary is a PE32+ file. Its section `mods` holds, all numbers little-endian:
-//!
-//! ```text
-//!  0  u32  magic 0x676D696D ("mimg")
-//!  4  u32  padding
-//!  8  u64  offset of the first object, from the start of the section
-//! 16  u64  size of the area, from the start of the section
-//!
-//! object:  0 u32 type   4 u32 size with this header   8 data
-//! ```
-//!
-//! | type | data |
-//! |---|---|
-//! | 0 | a module: an ELF file whose section `.modname` has its name |
-//! | 1 | memory disk |
-//! | 2 | early configuration |
-//! | 3 | prefix: a string with NUL |
+//! The binary is a PE32+ file whose section `mods` is a module area ([`super::area`]). A module is an
+//! ELF file whose section `.modname` has its name.
 //!
 //! The file comes from the image and may be anything: nothing here trusts an offset.
 
 use std::collections::BTreeSet;
+
+use super::area::{self, Kind, Word};
+use super::bytes::{part, u16_at, u32_at, u64_at};
 
 /// The most that is read of a binary.
 pub const LIMIT_BYTES: u64 = 64 << 20;
@@ -52,30 +40,16 @@ impl GrubBinary {
     /// Reads a binary.
     pub fn parse(file: &[u8]) -> Result<Self, PeError> {
         let area = section(file, b"mods\0\0\0\0")?;
-        if u32_at(area, 0) != Some(0x676D_696D) {
-            return Err(PeError::Broken);
-        }
-        let start = u64_at(area, 8).ok_or(PeError::Broken)?;
-        let end = u64_at(area, 16).ok_or(PeError::Broken)?;
-        let objects = part(area, start, end.checked_sub(start)).ok_or(PeError::Broken)?;
         let mut binary = Self::default();
-        binary.read_objects(objects)?;
-        Ok(binary)
-    }
-
-    fn read_objects(&mut self, mut rest: &[u8]) -> Result<(), PeError> {
-        while !rest.is_empty() {
-            let kind = u32_at(rest, 0).ok_or(PeError::Broken)?;
-            let size = u32_at(rest, 4).filter(|size| *size >= 8).ok_or(PeError::Broken)?;
-            let object = part(rest, 0, Some(size.into())).ok_or(PeError::Broken)?;
-            match (kind, &object[8..]) {
-                (0, elf) => self.modules.extend(module_name(elf)),
-                (3, prefix) => self.prefix = Some(until_nul(prefix)),
-                _ => {}
+        for object in area::read(Word::Bits64, area).ok_or(PeError::Broken)? {
+            let (kind, data) = object.ok_or(PeError::Broken)?;
+            match kind {
+                Kind::Module => binary.modules.extend(module_name(data)),
+                Kind::Prefix => binary.prefix = Some(until_nul(data)),
+                Kind::Config | Kind::Other => {}
             }
-            rest = &rest[object.len()..];
         }
-        Ok(())
+        Ok(binary)
     }
 
     /// The directory of `EFI/` that the prefix names (`debian` of `/EFI/debian`).
@@ -166,27 +140,6 @@ fn module_name(elf: &[u8]) -> Option<String> {
 fn until_nul(bytes: &[u8]) -> String {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
-}
-
-/// `len` bytes from `offset`, to the end when there is no `len`.
-fn part(bytes: &[u8], offset: u64, len: Option<u64>) -> Option<&[u8]> {
-    let rest = bytes.get(usize::try_from(offset).ok()?..)?;
-    match len {
-        None => Some(rest),
-        Some(len) => rest.get(..usize::try_from(len).ok()?),
-    }
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().copied().map(u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes.get(offset..)?.first_chunk().copied().map(u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
-    bytes.get(offset..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
 /// Makes binaries for tests.
