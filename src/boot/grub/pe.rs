@@ -1,4 +1,5 @@
-//! Reads what is built into a GRUB binary for UEFI: its prefix and its modules.
+//! Reads PE files: what is built into a GRUB binary for UEFI, its prefix and its modules; and whether a
+//! file is signed.
 //!
 //! The binary is a PE32+ file whose section `mods` is a module area ([`super::area`]). A module is an
 //! ELF file whose section `.modname` has its name.
@@ -68,24 +69,31 @@ impl GrubBinary {
     }
 }
 
-/// Whether a program for UEFI, a kernel among them, carries a signature: whether the directory entry
-/// for certificates (number 4) has a size.
+/// Whether a PE file has a signature for Secure Boot; whose, and whether it is right, is not looked at.
+///
+/// Kernels are PE files too: those for x86 with an EFI stub, and `Image` for ARM unless it is
+/// compressed, when it has no PE header.
 pub fn is_signed(file: &[u8]) -> Result<bool, PeError> {
-    let header = header(file)?;
-    let optional = part(header, 24, None).ok_or(PeError::NotPe)?;
-    // from the number of directory entries on
-    let count_at = match u16_at(optional, 0) {
-        Some(0x20B) => 108,
-        Some(0x10B) => 92,
+    const COFF_LEN: u64 = 24;
+    const CERTIFICATES: usize = 4;
+    let header = pe_header(file)?;
+    let optional_len = u16_at(header, 20).ok_or(PeError::NotPe)?;
+    let optional = part(header, COFF_LEN, Some(optional_len.into())).ok_or(PeError::NotPe)?;
+    let directories = match u16_at(optional, 0) {
+        Some(0x10B) => 96,
+        Some(0x20B) => 112,
         _ => return Err(PeError::NotPe),
     };
-    let count = u32_at(optional, count_at).ok_or(PeError::NotPe)?;
-    let size = u32_at(optional, count_at + 4 + 4 * 8 + 4);
-    Ok(count > 4 && size.is_some_and(|size| size > 0))
+    let count = u32_at(optional, directories - 4).ok_or(PeError::NotPe)?;
+    if usize::try_from(count).is_ok_and(|count| count <= CERTIFICATES) {
+        return Ok(false);
+    }
+    let len = u32_at(optional, directories + CERTIFICATES * 8 + 4).ok_or(PeError::NotPe)?;
+    Ok(len != 0)
 }
 
-/// A file from its PE header on.
-fn header(file: &[u8]) -> Result<&[u8], PeError> {
+/// The file from its PE header.
+fn pe_header(file: &[u8]) -> Result<&[u8], PeError> {
     file.starts_with(b"MZ")
         .then(|| u32_at(file, 0x3C))
         .flatten()
@@ -96,7 +104,7 @@ fn header(file: &[u8]) -> Result<&[u8], PeError> {
 
 /// The bytes of the section whose eight-byte name is `name`.
 fn section<'a>(file: &'a [u8], name: &[u8; 8]) -> Result<&'a [u8], PeError> {
-    let header = header(file)?;
+    let header = pe_header(file)?;
     let count = u16_at(header, 6).ok_or(PeError::NotPe)?;
     let optional_len = u16_at(header, 20).ok_or(PeError::NotPe)?;
     let table = part(header, 24 + u64::from(optional_len), None).ok_or(PeError::NotPe)?;
@@ -164,8 +172,6 @@ pub mod fake {
         file[0x80..0x84].copy_from_slice(b"PE\0\0");
         file[0x86] = 1;
         file[0x94] = 0xF0;
-        file[0x98..0x9A].copy_from_slice(&0x20B_u16.to_le_bytes());
-        file[0x104] = 16;
         file[0x188..0x190].copy_from_slice(name);
         let len = u32::try_from(content.len()).unwrap();
         file[0x198..0x19C].copy_from_slice(&len.to_le_bytes());
@@ -242,19 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_seen() {
-        let mut file = fake::pe(b".text\0\0\0", b"code");
-        assert_eq!(is_signed(&file), Ok(false));
-        file[0x98 + 112 + 4 * 8 + 4] = 8;
-        assert_eq!(is_signed(&file), Ok(true));
-        file[0x104] = 4;
-        assert_eq!(is_signed(&file), Ok(false), "there is no such entry");
-        for other in [&b""[..], b"MZ", b"\x1f\x8b", &file[..0x98]] {
-            assert_eq!(is_signed(other), Err(PeError::NotPe));
-        }
-    }
-
-    #[test]
     fn other_files_are_refused() {
         assert_eq!(GrubBinary::parse(b""), Err(PeError::NotPe));
         assert_eq!(GrubBinary::parse(b"MZ"), Err(PeError::NotPe));
@@ -265,6 +258,32 @@ mod tests {
         let file = fake::grub("/EFI/x", &["a"]);
         let cut = &file[..file.len() - 1];
         assert_eq!(GrubBinary::parse(cut), Err(PeError::Broken));
+    }
+
+    /// A PE file with so many directories, the one of certificates of this length.
+    fn pe(magic: u16, directories: u32, certificates_len: u32) -> Vec<u8> {
+        let mut file = fake::pe(b".text\0\0\0", b"code");
+        let table = 0x98 + if magic == 0x10B { 96 } else { 112 };
+        file[0x98..0x9A].copy_from_slice(&magic.to_le_bytes());
+        file[table - 4..table].copy_from_slice(&directories.to_le_bytes());
+        file[table + 36..table + 40].copy_from_slice(&certificates_len.to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn a_signature_is_seen() {
+        for magic in [0x10B, 0x20B] {
+            assert_eq!(is_signed(&pe(magic, 16, 0)), Ok(false));
+            assert_eq!(is_signed(&pe(magic, 16, 1464)), Ok(true));
+            assert_eq!(is_signed(&pe(magic, 5, 1464)), Ok(true));
+            assert_eq!(is_signed(&pe(magic, 4, 1464)), Ok(false), "the directory is not there");
+        }
+        assert_eq!(is_signed(b"\x1f\x8b\x08"), Err(PeError::NotPe));
+        assert_eq!(is_signed(&pe(0x107, 16, 8)), Err(PeError::NotPe));
+        let file = pe(0x20B, 16, 8);
+        for len in [0, 2, 0x3C, 0x83, 0x98, 0x100, 0x187] {
+            assert_eq!(is_signed(&file[..len]), Err(PeError::NotPe), "{len:#x}");
+        }
     }
 
     proptest! {
