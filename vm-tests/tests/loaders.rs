@@ -111,11 +111,13 @@ fn change_on_esp(folder: &Path, raw: &Path, name: &str) -> Result<()> {
     let place = format!("{}@@{}", raw.display(), esp.start);
     let copy = folder.join("changed");
     tool(Command::new("mcopy").args(["-n", "-o", "-i", &place, name]).arg(&copy))?;
-    change(&copy)?;
+    let middle = fs::metadata(&copy)?.len() / 2;
+    change(&copy, usize::try_from(middle)?)?;
     tool(Command::new("mcopy").args(["-D", "o", "-i", &place]).arg(&copy).arg(name)).map(drop)
 }
 
-/// Changes the middle byte of the kernel in `/boot`, which is compressed code.
+/// Changes the kernel in `/boot`, in the text that its header has of its version (Linux boot protocol,
+/// offset 0x20E): that does no harm.
 fn change_kernel(folder: &Path, raw: &Path) -> Result<()> {
     let root = disk::partition(raw, 3)?.context("no root")?;
     let place = format!("{}?offset={}", raw.display(), root.start);
@@ -134,14 +136,16 @@ fn change_kernel(folder: &Path, raw: &Path) -> Result<()> {
     let kernel = name(&name("/boot/ostree", "default-")?, "vmlinuz-")?;
     let copy = folder.join("changed");
     debugfs(&format!("dump {kernel} {}", copy.display()), false)?;
-    change(&copy)?;
+    let bytes = fs::read(&copy)?;
+    let at = usize::from(u16::from_le_bytes([bytes[0x20E], bytes[0x20F]])) + 0x200;
+    ensure!(bytes[at..].starts_with(b"6."), "no version at {at:#x}");
+    change(&copy, at + 2)?;
     debugfs(&format!("rm {kernel}"), true)?;
     debugfs(&format!("write {} {kernel}", copy.display()), true).map(drop)
 }
 
-fn change(file: &Path) -> Result<()> {
+fn change(file: &Path, at: usize) -> Result<()> {
     let mut bytes = fs::read(file)?;
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0xFF;
+    bytes[at] ^= 1;
     Ok(fs::write(file, bytes)?)
 }

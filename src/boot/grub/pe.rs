@@ -172,6 +172,8 @@ pub mod fake {
         file[0x80..0x84].copy_from_slice(b"PE\0\0");
         file[0x86] = 1;
         file[0x94] = 0xF0;
+        file[0x98..0x9A].copy_from_slice(&0x20B_u16.to_le_bytes());
+        file[0x104] = 16;
         file[0x188..0x190].copy_from_slice(name);
         let len = u32::try_from(content.len()).unwrap();
         file[0x198..0x19C].copy_from_slice(&len.to_le_bytes());

@@ -30,9 +30,13 @@
 
 mod aarch64;
 mod base_relocations;
+#[cfg(test)]
+mod fake;
 mod headers;
 mod kernel;
 mod relocate;
+#[cfg(test)]
+mod tests;
 mod x86_64;
 
 use std::ops::Range;
