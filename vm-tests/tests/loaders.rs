@@ -66,16 +66,58 @@ fn changed_programs_are_refused_by_secure_boot() -> Result<()> {
     }
     let folder = working_folder("loaders-changed")?;
     let layout = debian::layouts()?.gzip;
-    let grub = raw(&folder.join("grub"), &layout)?;
+    let grub = raw(&folder.join("grub"), &layout, "latest")?;
     change_on_esp(&folder, &grub, "::EFI/BOOT/grubx64.efi")?;
     is_refused(&folder, &grub, "Security Violation")?;
 
-    let kernel = raw(&folder.join("kernel"), &layout)?;
+    let kernel = raw(&folder.join("kernel"), &layout, "latest")?;
     change_kernel(&folder, &kernel)?;
     is_refused(&folder, &kernel, "bad shim signature")?;
     // without Secure Boot the changed one starts: it was refused for its signature alone
     kernel_starts(&folder, &kernel, Firmware::Uefi, Bus::Virtio)
 }
+
+/// `user.cfg` is read, its password does not keep a machine from booting, and `next_entry` is for once.
+#[test]
+#[ignore = "boots a VM: cargo xtask test --full"]
+fn settings_of_the_owner_are_heeded() -> Result<()> {
+    if !Tier::allows(Tier::Full, "settings of the boot menu") {
+        return Ok(());
+    }
+    let folder = working_folder("loaders-settings")?;
+    let disk = raw(&folder.join("debian"), &debian::layouts()?.gzip, "latest")?;
+    let boot = Boot::of(&disk)?;
+    boot.write(&folder, "grub2/user.cfg", USER_CFG.as_bytes())?;
+    let entry = boot.read(&folder, "loader.1/entries/ostree-1.conf")?;
+    let entry = String::from_utf8(entry)?.replace("title ", "title Second ");
+    boot.write(&folder, "loader.1/entries/ostree-2.conf", entry.as_bytes())?;
+    let mut environment = b"# GRUB Environment Block\nnext_entry=1\n".to_vec();
+    environment.resize(1024, b'#');
+    boot.write(&folder, "grub2/grubenv", &environment)?;
+    for (firmware, expected) in [(Firmware::Uefi, "Debian"), (Firmware::Bios, "Second")] {
+        let mut qemu = qemu(&folder, &disk, firmware, Bus::Virtio)?;
+        let mut vm = Vm::spawn(qemu.args(["-serial", "stdio"]), &folder, false)?;
+        vm.console().wait_for_boot("settings-read", BOOT_TIMEOUT)?;
+        vm.console().wait_for("Booting `", BOOT_TIMEOUT)?;
+        let title = vm.console().wait_for("'", BOOT_TIMEOUT)?;
+        ensure!(title.starts_with(expected), "{firmware:?} boots {title}");
+        vm.console().wait_for_boot("Linux version", BOOT_TIMEOUT)?;
+        drop(vm);
+        let environment = String::from_utf8(boot.read(&folder, "grub2/grubenv")?)?;
+        ensure!(!environment.contains("next_entry=1"), "it is still there: {environment}");
+    }
+
+    let Some(layout) = tier::forky()? else { return Ok(()) };
+    let disk = raw(&folder.join("forky"), &layout, "unsigned")?;
+    Boot::of(&disk)?.write(&folder, "grub2/user.cfg", USER_CFG.as_bytes())?;
+    kernel_starts(&folder, &disk, Firmware::Uefi, Bus::Virtio)
+}
+
+/// A password that nobody knows: salt and hash are made up.
+const USER_CFG: &str = "echo settings-read\nset timeout=2\n\
+    GRUB2_PASSWORD=grub.pbkdf2.sha512.10000.0123456789ABCDEF0123456789ABCDEF.\
+    00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\
+    00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\n";
 
 fn build(folder: &Path, layout: &Path, tag: &str, options: &[&str]) -> Result<PathBuf> {
     let mut build = Build::new(layout, tag, &KARGS);
@@ -83,8 +125,8 @@ fn build(folder: &Path, layout: &Path, tag: &str, options: &[&str]) -> Result<Pa
     Ok(build.run(folder, &[Format::Qcow2])?.remove(0))
 }
 
-fn raw(folder: &Path, layout: &Path) -> Result<PathBuf> {
-    Ok(Build::new(layout, "latest", &KARGS).run(folder, &[Format::Raw])?.remove(0))
+fn raw(folder: &Path, layout: &Path, tag: &str) -> Result<PathBuf> {
+    Ok(Build::new(layout, tag, &KARGS).run(folder, &[Format::Raw])?.remove(0))
 }
 
 fn kernel_starts(folder: &Path, disk: &Path, firmware: Firmware, bus: Bus) -> Result<()> {
@@ -119,29 +161,54 @@ fn change_on_esp(folder: &Path, raw: &Path, name: &str) -> Result<()> {
 /// Changes the kernel in `/boot`, in the text that its header has of its version (Linux boot protocol,
 /// offset 0x20E): that does no harm.
 fn change_kernel(folder: &Path, raw: &Path) -> Result<()> {
-    let root = disk::partition(raw, 3)?.context("no root")?;
-    let place = format!("{}?offset={}", raw.display(), root.start);
-    let debugfs = |request: &str, write: bool| {
-        let mut command = Command::new("debugfs");
-        if write {
-            command.arg("-w");
-        }
-        tool(command.args(["-R", request, &place]))
-    };
-    let name = |directory: &str, start: &str| {
-        let listing = debugfs(&format!("ls -p {directory}"), false)?;
-        let mut names = listing.split('/').filter(|name| name.starts_with(start));
-        names.next().map(|name| format!("{directory}/{name}")).context("nothing of that name")
-    };
-    let kernel = name(&name("/boot/ostree", "default-")?, "vmlinuz-")?;
-    let copy = folder.join("changed");
-    debugfs(&format!("dump {kernel} {}", copy.display()), false)?;
-    let bytes = fs::read(&copy)?;
+    let boot = Boot::of(raw)?;
+    let deployment = boot.name("ostree", "default-")?;
+    let kernel = boot.name(&deployment, "vmlinuz-")?;
+    let mut bytes = boot.read(folder, &kernel)?;
     let at = usize::from(u16::from_le_bytes([bytes[0x20E], bytes[0x20F]])) + 0x200;
     ensure!(bytes[at..].starts_with(b"6."), "no version at {at:#x}");
-    change(&copy, at + 2)?;
-    debugfs(&format!("rm {kernel}"), true)?;
-    debugfs(&format!("write {} {kernel}", copy.display()), true).map(drop)
+    bytes[at + 2] ^= 1;
+    boot.write(folder, &kernel, &bytes)
+}
+
+/// `/boot` of a raw disk, through debugfs.
+struct Boot {
+    place: String,
+}
+
+impl Boot {
+    fn of(raw: &Path) -> Result<Self> {
+        let root = disk::partition(raw, 3)?.context("no root")?;
+        Ok(Self { place: format!("{}?offset={}", raw.display(), root.start) })
+    }
+
+    fn debugfs(&self, options: &[&str], request: &str) -> Result<String> {
+        tool(Command::new("debugfs").args(options).args(["-R", request, &self.place]))
+    }
+
+    /// The first name in a directory that starts so, with the directory.
+    fn name(&self, directory: &str, start: &str) -> Result<String> {
+        let listing = self.debugfs(&[], &format!("ls -p /boot/{directory}"))?;
+        let mut names = listing.split('/').filter(|name| name.starts_with(start));
+        let name = names.next().with_context(|| format!("no {start}* in {directory}"))?;
+        Ok(format!("{directory}/{name}"))
+    }
+
+    fn read(&self, folder: &Path, path: &str) -> Result<Vec<u8>> {
+        let copy = folder.join("copy");
+        self.debugfs(&[], &format!("dump /boot/{path} {}", copy.display()))?;
+        fs::read(&copy).with_context(|| format!("reading {path}"))
+    }
+
+    /// Writes a file anew, whether it was there or not.
+    fn write(&self, folder: &Path, path: &str, bytes: &[u8]) -> Result<()> {
+        let copy = folder.join("copy");
+        fs::write(&copy, bytes)?;
+        self.debugfs(&["-w"], &format!("rm /boot/{path}"))?;
+        self.debugfs(&["-w"], &format!("write {} /boot/{path}", copy.display()))?;
+        ensure!(self.read(folder, path)? == bytes, "{path} was not written");
+        Ok(())
+    }
 }
 
 fn change(file: &Path, at: usize) -> Result<()> {
