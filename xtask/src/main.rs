@@ -21,10 +21,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use bootc_image_fixtures::tier::Tier;
-use bootc_image_fixtures::{bootupd, chunked, debian, forky, grub_tools};
+use bootc_image_fixtures::{arm64, bootupd, chunked, debian, forky, grub_tools};
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
-                     fixture [bootupd|forky|chunked|grub-tools|borrowed]";
+                     fixture [arm64|bootupd|forky|chunked|grub-tools|borrowed]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -68,6 +68,10 @@ fn run(arguments: &[&str]) -> Result<bool> {
         ["fixture", name] => {
             packages::ensure(packages::FIXTURE)?;
             let layout = match *name {
+                "arm64" => {
+                    packages::ensure(packages::ARM64)?;
+                    arm64::layout()
+                }
                 "bootupd" => bootupd::layout(),
                 "forky" => forky::layout(),
                 "chunked" => {

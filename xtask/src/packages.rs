@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// For building the Debian fixture.
 pub const FIXTURE: &[Tool] = &[("mmdebstrap", "mmdebstrap"), ("tar", "tar")];
 
+/// For building it for aarch64.
+pub const ARM64: &[Tool] = &[("readelf", "binutils")];
+
 /// For committing the Debian fixture, as encapsulated images are.
 pub const ENCAPSULATION: &[Tool] = &[("ostree", "ostree")];
 
