@@ -12,6 +12,25 @@ use std::{fs, thread};
 /// The firmware as one file, without a store for variables.
 const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
+/// What the guest's instructions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guest {
+    /// Those of a PC.
+    X86_64,
+    /// Those of 64-bit ARM.
+    Aarch64,
+}
+
+impl Guest {
+    /// QEMU for it.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::X86_64 => "qemu-system-x86_64",
+            Self::Aarch64 => "qemu-system-aarch64",
+        }
+    }
+}
+
 /// How QEMU runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accelerator {
@@ -28,17 +47,22 @@ impl Accelerator {
     /// the guest must not know that instruction. Nor does its translation always see in time what
     /// another processor wrote: a kernel that patches its own code then dies of `int3`. One processor
     /// it is, which takes less of the host's time too.
-    pub fn options(self) -> [&'static str; 6] {
-        match self {
-            Self::Kvm => ["-accel", "kvm", "-cpu", "host", "-smp", "2"],
-            Self::Tcg => ["-accel", "tcg", "-cpu", "qemu64,-cx16", "-smp", "1"],
+    pub fn options(self, guest: Guest) -> [&'static str; 6] {
+        match (self, guest) {
+            (Self::Kvm, _) => ["-accel", "kvm", "-cpu", "host", "-smp", "2"],
+            (Self::Tcg, Guest::X86_64) => ["-accel", "tcg", "-cpu", "qemu64,-cx16", "-smp", "1"],
+            // `max` is a tenth slower, two processors a third
+            (Self::Tcg, Guest::Aarch64) => ["-accel", "tcg", "-cpu", "cortex-a57", "-smp", "1"],
         }
     }
 
     /// The best that works here.
-    pub fn best() -> Self {
+    pub fn best(guest: Guest) -> Self {
         static BEST: OnceLock<Accelerator> = OnceLock::new();
-        *BEST.get_or_init(|| if kvm_works() { Self::Kvm } else { Self::Tcg })
+        match guest {
+            Guest::X86_64 => *BEST.get_or_init(|| if kvm_works() { Self::Kvm } else { Self::Tcg }),
+            Guest::Aarch64 => Self::Tcg,
+        }
     }
 }
 
@@ -46,7 +70,7 @@ fn kvm_works() -> bool {
     if fs::File::options().read(true).write(true).open("/dev/kvm").is_err() {
         return false;
     }
-    let Ok(mut qemu) = Command::new("qemu-system-x86_64")
+    let Ok(mut qemu) = Command::new(Guest::X86_64.program())
         .args([
             "-nodefaults",
             "-display",
@@ -58,7 +82,7 @@ fn kvm_works() -> bool {
             "-m",
             "256",
         ])
-        .args(Accelerator::Kvm.options())
+        .args(Accelerator::Kvm.options(Guest::X86_64))
         .args(["-bios", OVMF])
         .args(["-serial", "stdio"])
         .stdin(Stdio::null())

@@ -1,7 +1,7 @@
 //! Boots what we built in QEMU and talks to it over the serial line.
 //!
 //! ```text
-//!  disk ─► overlay (never written itself) ─► QEMU + OVMF ─► serial line ─► console ─► login, commands
+//!  disk ─► overlay (never written itself) ─► QEMU + UEFI ─► serial line ─► console ─► login, commands
 //! ```
 //!
 //! | module | what it is |

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::accel::Accelerator;
+use crate::accel::{Accelerator, Guest};
 use crate::console::Console;
 
 /// How long a machine may take from power-on to its login prompt.
@@ -16,7 +16,7 @@ pub const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
 /// libostree may have a whole SELinux policy compiled in a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(480);
 
-/// What starts the machine.
+/// What starts the machine, and so what machine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Firmware {
     /// SeaBIOS.
@@ -25,24 +25,39 @@ pub enum Firmware {
     Uefi,
     /// OVMF with Secure Boot on and Microsoft's keys enrolled.
     SecureBoot,
+    /// AAVMF, on aarch64.
+    Aavmf,
+    /// AAVMF with Secure Boot on and Microsoft's keys enrolled.
+    AavmfSecureBoot,
 }
 
 impl Firmware {
+    /// The machine's instructions.
+    pub fn guest(self) -> Guest {
+        match self {
+            Self::Bios | Self::Uefi | Self::SecureBoot => Guest::X86_64,
+            Self::Aavmf | Self::AavmfSecureBoot => Guest::Aarch64,
+        }
+    }
+
     /// The options for QEMU; the variable store becomes a file in `folder`.
     pub fn options(self, folder: &Path) -> Result<Vec<String>> {
-        let (code, vars, machine) = match self {
+        let (place, code, vars, machine) = match self {
             Self::Bios => return Ok(["-machine", "q35"].map(String::from).into()),
-            Self::Uefi => ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "q35"),
-            Self::SecureBoot => ("OVMF_CODE_4M.ms.fd", "OVMF_VARS_4M.ms.fd", "q35,smm=on"),
+            Self::Uefi => ("OVMF", "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "q35"),
+            Self::SecureBoot => ("OVMF", "OVMF_CODE_4M.ms.fd", "OVMF_VARS_4M.ms.fd", "q35,smm=on"),
+            Self::Aavmf => ("AAVMF", "AAVMF_CODE.fd", "AAVMF_VARS.fd", "virt"),
+            Self::AavmfSecureBoot => ("AAVMF", "AAVMF_CODE.ms.fd", "AAVMF_VARS.ms.fd", "virt"),
         };
-        let ovmf = Path::new("/usr/share/OVMF");
+        let place = Path::new("/usr/share").join(place);
         let store = folder.join("vars.fd");
-        fs::copy(ovmf.join(vars), &store).context("copying OVMF's variables; is it installed?")?;
+        fs::copy(place.join(vars), &store)
+            .with_context(|| format!("copying {vars}; is the firmware installed?"))?;
         let pflash = |unit, options, file: PathBuf| {
             format!("if=pflash,format=raw,unit={unit}{options},file={}", file.display())
         };
         let mut options = vec!["-machine".into(), machine.into()];
-        options.extend(["-drive".into(), pflash(0, ",readonly=on", ovmf.join(code))]);
+        options.extend(["-drive".into(), pflash(0, ",readonly=on", place.join(code))]);
         options.extend(["-drive".into(), pflash(1, "", store)]);
         if self == Self::SecureBoot {
             let secure = "driver=cfi.pflash01,property=secure,value=on";
@@ -90,11 +105,11 @@ impl Bus {
 /// The machine ends at a reboot, so also at a panic with `panic=1`.
 pub fn qemu(folder: &Path, disk: &Path, firmware: Firmware, bus: Bus) -> Result<Command> {
     let format = if disk.extension().is_some_and(|e| e == "qcow2") { "qcow2" } else { "raw" };
-    let mut command = Command::new("qemu-system-x86_64");
+    let mut command = Command::new(firmware.guest().program());
     command
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"])
         .args(["-no-reboot", "-m", "1024"])
-        .args(Accelerator::best().options())
+        .args(Accelerator::best(firmware.guest()).options(firmware.guest()))
         .args(firmware.options(folder)?)
         .arg("-drive")
         .arg(format!("if=none,id=disk,cache=unsafe,format={format},file={}", disk.display()))
