@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// For building the Debian fixture.
 pub const FIXTURE: &[Tool] = &[("mmdebstrap", "mmdebstrap"), ("tar", "tar")];
 
-/// For building it for aarch64.
+/// For building the arm64 fixture, besides.
 pub const ARM64: &[Tool] = &[("readelf", "binutils")];
 
 /// For committing the Debian fixture, as encapsulated images are.
@@ -23,6 +23,12 @@ pub const MACHINES: &[Tool] = &[
     ("qemu-img", "qemu-utils"),
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
     ("e2fsck", "e2fsprogs"),
+];
+
+/// For booting disks of aarch64.
+pub const ARM64_MACHINES: &[Tool] = &[
+    ("qemu-system-aarch64", "qemu-system-arm"),
+    ("/usr/share/AAVMF/AAVMF_CODE.fd", "qemu-efi-aarch64"),
 ];
 
 /// For checking what we write with other people's readers.

@@ -77,7 +77,9 @@ pub fn run(tier: Tier) -> Result<bool> {
             eprintln!("some reference tools are missing; cargo xtask test installs them");
         }
     } else {
-        packages::ensure(&[packages::FIXTURE, packages::MACHINES, packages::REFERENCES].concat())?;
+        let machines = [packages::MACHINES, packages::ARM64_MACHINES].concat();
+        let fixtures = [packages::FIXTURE, packages::ARM64].concat();
+        packages::ensure(&[&fixtures, &machines, packages::REFERENCES].concat())?;
         debian::layouts()?;
     }
     let borrowed = borrowed(tier)?;
