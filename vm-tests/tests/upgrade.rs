@@ -36,7 +36,7 @@ fn debian_upgrades_and_rolls_back() -> Result<()> {
         return Ok(());
     }
     let old = debian::layouts()?.gzip;
-    upgrades_and_rolls_back("debian-upgrade", (&old, "latest"), &next::debian()?)
+    upgrades_and_rolls_back("debian-upgrade", (&old, "latest"), (&next::debian()?, "next"))
 }
 
 /// Composefs images of both versions, SELinux labels, and GRUB's own reader of boot entries, composed
@@ -47,7 +47,8 @@ fn forky_upgrades_and_rolls_back() -> Result<()> {
     if !Tier::allows(Tier::Full, "an upgrade of forky, three boots") {
         return Ok(());
     }
-    upgrades_and_rolls_back("forky-upgrade", (&forky::layout()?, "unsigned"), &next::forky()?)
+    let (old, next) = (forky::layout()?, next::forky()?);
+    upgrades_and_rolls_back("forky-upgrade", (&old, "unsigned"), (&next, "next-unsigned"))
 }
 
 /// A deployment staged as bootc stages it, and the product's own one forgotten: libostree can take
@@ -59,7 +60,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
         return Ok(());
     }
     let old = debian::layouts()?.gzip;
-    let upgrade = Upgrade::prepare("debian-staged", (&old, "latest"), &next::debian()?)?;
+    let upgrade = Upgrade::prepare("debian-staged", (&old, "latest"), (&next::debian()?, "next"))?;
     let mut vm = upgrade.boot(1)?;
     runs(&mut vm, "derived", &upgrade.old.commit)?;
     changes_etc_and_var(&mut vm)?;
@@ -79,7 +80,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
     upgrade.disk_holds_the_next_alone()
 }
 
-fn upgrades_and_rolls_back(name: &str, old: (&Path, &str), next: &Path) -> Result<()> {
+fn upgrades_and_rolls_back(name: &str, old: Image<'_>, next: Image<'_>) -> Result<()> {
     let upgrade = Upgrade::prepare(name, old, next)?;
     let mut vm = upgrade.boot(1)?;
     runs(&mut vm, "derived", &upgrade.old.commit)?;
@@ -108,6 +109,9 @@ fn upgrades_and_rolls_back(name: &str, old: (&Path, &str), next: &Path) -> Resul
     upgrade.disk_holds_both()
 }
 
+/// A layout and a tag.
+type Image<'a> = (&'a Path, &'a str);
+
 /// A machine with one version, and the one that it upgrades to.
 struct Upgrade {
     folder: PathBuf,
@@ -118,17 +122,16 @@ struct Upgrade {
 }
 
 impl Upgrade {
-    /// `old` is a layout and a tag.
-    fn prepare(name: &str, old: (&Path, &str), next: &Path) -> Result<Self> {
+    fn prepare(name: &str, old: Image<'_>, next: Image<'_>) -> Result<Self> {
         let folder = working_folder(name)?;
         let mut kargs = KARGS.to_vec();
         kargs.push(OWN_KARG);
-        let version = |layout, tag, output: &Path| {
+        let version = |layout: &Path, tag: &str, output: &Path| {
             let disks = Build::new(layout, tag, &kargs).run(output, &[Format::Raw])?;
             Ok::<_, anyhow::Error>((Version::of_disk(&disks[0], STATEROOT, output)?, disks))
         };
         let (old, disks) = version(old.0, old.1, &folder.join("old"))?;
-        let (next, _) = version(next, "next", &folder.join("next"))?;
+        let (next, _) = version(next.0, next.1, &folder.join("next"))?;
         let overlay = Overlay::create(&folder, &disks[0], Format::Raw, None)?;
         Ok(Self { folder, overlay, old, served: next.serve(), next })
     }
