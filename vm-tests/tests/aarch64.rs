@@ -12,20 +12,33 @@ use bootc_image_vm_tests::{KARGS, system, working_folder};
 
 const TARGET: &str = "registry.example/fixture/os:stable";
 const CONSOLE: &str = "console=ttyAMA0";
+/// A kernel argument that shows that the boot entry's options arrived.
 const OWN_KARG: &str = "fixture.answer=44";
+/// The kernel speaks from its first line on.
+const LOADER_KARGS: [&str; 3] = [CONSOLE, "earlycon=pl011,0x09000000", OWN_KARG];
 
 /// Shim, GRUB and kernel as Secure Boot has them.
 #[test]
 #[ignore = "boots a VM: cargo xtask test"]
 fn aarch64_starts_with_secure_boot() -> Result<()> {
-    kernel_starts("aarch64-loaders", "latest", Firmware::AavmfSecureBoot, "Secure boot enabled")
+    let Some(layout) = tier::arm64()? else { return Ok(()) };
+    let folder = working_folder("aarch64-loaders")?;
+    let disk = build(&folder, &layout, "latest", &LOADER_KARGS, Format::Qcow2)?;
+    kernel_starts(&folder, &disk, Firmware::AavmfSecureBoot, "Secure boot enabled")
 }
 
-/// GRUB composed of its modules.
+/// GRUB composed of its modules, which Secure Boot refuses.
 #[test]
 #[ignore = "boots a VM: cargo xtask test"]
 fn aarch64_starts_without_signed_programs() -> Result<()> {
-    kernel_starts("aarch64-loaders-unsigned", "unsigned", Firmware::Aavmf, "Secure boot disabled")
+    let Some(layout) = tier::arm64()? else { return Ok(()) };
+    let folder = working_folder("aarch64-loaders-unsigned")?;
+    let disk = build(&folder, &layout, "unsigned", &LOADER_KARGS, Format::Qcow2)?;
+    kernel_starts(&folder, &disk, Firmware::Aavmf, "Secure boot disabled")?;
+    let mut vm = power_on(&folder, &disk, Firmware::AavmfSecureBoot)?;
+    let before = vm.console().wait_for("Access Denied", BOOT_TIMEOUT)?;
+    ensure!(!before.contains("GNU GRUB"), "GRUB started: {before}");
+    Ok(())
 }
 
 /// The whole system, from power-on with Secure Boot to a proper shutdown.
@@ -74,17 +87,17 @@ fn tour(vm: &mut Vm, kargs: &[&str]) -> Result<u64> {
 }
 
 /// From power-on to the kernel, which says `secure_boot` and has the boot entry's options.
-fn kernel_starts(name: &str, tag: &str, firmware: Firmware, secure_boot: &str) -> Result<()> {
-    let Some(layout) = tier::arm64()? else { return Ok(()) };
-    let folder = working_folder(name)?;
-    let kargs = [CONSOLE, "earlycon=pl011,0x09000000", OWN_KARG];
-    let disk = build(&folder, &layout, tag, &kargs, Format::Qcow2)?;
-    let mut qemu = qemu(&folder, &disk, firmware, Bus::Virtio)?;
-    let mut vm = Vm::spawn(qemu.args(["-snapshot", "-serial", "stdio"]), &folder, false)?;
+fn kernel_starts(folder: &Path, disk: &Path, firmware: Firmware, secure_boot: &str) -> Result<()> {
+    let mut vm = power_on(folder, disk, firmware)?;
     for text in ["Linux version", secure_boot, OWN_KARG] {
         vm.console().wait_for_boot(text, BOOT_TIMEOUT)?;
     }
     Ok(())
+}
+
+fn power_on(folder: &Path, disk: &Path, firmware: Firmware) -> Result<Vm> {
+    let mut qemu = qemu(folder, disk, firmware, Bus::Virtio)?;
+    Vm::spawn(qemu.args(["-snapshot", "-serial", "stdio"]), folder, false)
 }
 
 fn build(

@@ -23,7 +23,7 @@ use crate::files::Files;
 use crate::spec::Arch;
 
 /// What no image can do without, besides what its platform needs.
-const NEEDED: [&str; 10] = [
+pub(super) const NEEDED: [&str; 10] = [
     "normal",
     "configfile",
     "test",

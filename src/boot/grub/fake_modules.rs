@@ -1,22 +1,8 @@
 //! Directories of modules for tests: small enough to read, complete enough for an image for BIOS.
 
 use super::bios::fake;
+use super::composed::NEEDED;
 use crate::files::MemoryFiles;
-
-const NEEDED: [&str; 12] = [
-    "biosdisk",
-    "normal",
-    "configfile",
-    "test",
-    "search",
-    "search_fs_uuid",
-    "part_gpt",
-    "ext2",
-    "linux",
-    "loadenv",
-    "echo",
-    "terminal",
-];
 
 /// Adds a directory for BIOS with all modules that a disk asks for, and those.
 pub fn add(files: MemoryFiles, directory: &str, more: &[&str]) -> MemoryFiles {
@@ -26,7 +12,7 @@ pub fn add(files: MemoryFiles, directory: &str, more: &[&str]) -> MemoryFiles {
         .with(&format!("{directory}/lzma_decompress.img"), fake::decompressor())
         .with(&format!("{directory}/kernel.img"), fake::kernel(b"code", b"data"))
         .with(&format!("{directory}/moddep.lst"), "normal: terminal\n");
-    NEEDED.iter().chain(more).fold(files, |files, name| {
+    ["biosdisk", "terminal"].iter().chain(&NEEDED).chain(more).fold(files, |files, name| {
         files.with(&format!("{directory}/{name}.mod"), format!("module {name}"))
     })
 }
