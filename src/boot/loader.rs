@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::grub::config::Reader;
+use super::grub::esp::Names;
 use super::grub::pe;
 use super::{BootError, bootupd, grub};
 use crate::files::{Deployed, Files, FilesError};
@@ -22,7 +23,7 @@ use crate::units::{ByteLen, Lba};
 /// What a file of the boot loader holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// The bytes of the regular file at this path of the image.
+    /// The bytes of the regular file that this path of the image leads to.
     Image(String),
     /// These bytes.
     Bytes(Vec<u8>),
@@ -99,6 +100,10 @@ impl fmt::Display for Origin {
 pub enum Notice {
     /// Not from BIOS, because there is nothing for it in the image.
     NoBios,
+    /// Not from BIOS, because what the image has for it cannot be used.
+    UnusableBios(String),
+    /// Not from BIOS, because bootupd would not install it.
+    NoBiosComponent,
     /// Not from BIOS, because of the disk.
     NeverBios(&'static str),
     /// Not from UEFI, because there is nothing for it in the image.
@@ -113,6 +118,11 @@ impl fmt::Display for Notice {
             Self::NoBios => f.write_str(
                 "the disk boots from UEFI only: the image has no GRUB modules for BIOS \
                  (`usr/lib/grub/i386-pc`)",
+            ),
+            Self::UnusableBios(why) => write!(f, "the disk boots from UEFI only: {why}"),
+            Self::NoBiosComponent => f.write_str(
+                "the disk boots from UEFI only: bootupd of the image has no component BIOS \
+                 (`usr/lib/bootupd/updates/BIOS.json`); with `--bios on` it would boot from both",
             ),
             Self::NeverBios(why) => write!(f, "the disk boots from UEFI only: {why}"),
             Self::NoUefi => {
@@ -203,18 +213,41 @@ pub fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loader, BootError> 
     if let Bios::Never(why) = target.bios {
         loader.notices.push(Notice::NeverBios(why));
     }
-    let is_told = loader.notices.iter().any(|notice| matches!(notice, Notice::Unsigned(_)));
-    if !loader.esp.is_empty() && !is_told && !is_signed(files, target.vmlinuz)? {
-        loader.notices.push(Notice::Unsigned(format!("the kernel `{}`", target.vmlinuz)));
-    }
+    let unsigned = unsigned(files, &loader.esp, target)?;
+    loader.notices.extend(unsigned.map(Notice::Unsigned));
     Ok(loader)
 }
 
-/// Whether the kernel carries a signature. One that is no PE file cannot; of one that is larger than any
-/// known kernel nothing is said.
-fn is_signed(files: &dyn Files, vmlinuz: &str) -> Result<bool, BootError> {
-    match files.read_following(vmlinuz, pe::LIMIT_BYTES) {
-        Ok(kernel) => Ok(pe::is_signed(&kernel.unwrap_or_default()).unwrap_or(false)),
+/// The first of shim, GRUB and kernel that carries no signature, if UEFI is to start them.
+fn unsigned(
+    files: &dyn Files,
+    esp: &BTreeMap<String, Content>,
+    target: Target<'_>,
+) -> Result<Option<String>, BootError> {
+    let names = Names::of(target.arch);
+    let started = [names.removable, names.shim, names.grub];
+    for (path, content) in esp {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if !started.iter().any(|started| name.eq_ignore_ascii_case(started)) {
+            continue;
+        }
+        let is_signed = match content {
+            Content::Bytes(bytes) => pe::is_signed(bytes).unwrap_or(false),
+            Content::Image(source) => is_signed(files, source)?,
+        };
+        if !is_signed {
+            return Ok(Some(format!("`{path}`")));
+        }
+    }
+    let is_told = esp.is_empty() || is_signed(files, target.vmlinuz)?;
+    Ok((!is_told).then(|| format!("the kernel `{}`", target.vmlinuz)))
+}
+
+/// Whether a program of the image carries a signature. One that is no PE file cannot; of one that is
+/// larger than any known program nothing is said.
+fn is_signed(files: &dyn Files, program: &str) -> Result<bool, BootError> {
+    match files.read_following(program, pe::LIMIT_BYTES) {
+        Ok(program) => Ok(pe::is_signed(&program.unwrap_or_default()).unwrap_or(false)),
         Err(FilesError::TooLarge { .. }) => Ok(true),
         Err(error) => Err(error.into()),
     }

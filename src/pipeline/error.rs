@@ -46,6 +46,12 @@ pub enum Error {
         /// The argument and what would become of it.
         problem: String,
     },
+    /// BIOS demanded of a disk without boot loader.
+    #[error(
+        "`--bios on`, but the image's install configuration wants no boot loader \
+         (`bootloader = \"none\"`)"
+    )]
+    NoBootLoaderWanted,
     /// Configuration inside the image is wrong.
     #[error(transparent)]
     Config(#[from] config::ConfigError),

@@ -269,6 +269,9 @@ fn boot_loader<V: Volume>(
 ) -> Result<(Vec<EspFile>, Option<BiosImage>), Error> {
     let request = inputs.request;
     if request.boot_loader == BootLoader::None || decisions.install.forgoes_boot_loader() {
+        if request.bios == Bios::On {
+            return Err(Error::NoBootLoaderWanted);
+        }
         return Ok((Vec::new(), None));
     }
     let files = ImageFiles::new(&sysroot.store, tree);
@@ -288,18 +291,17 @@ fn boot_loader<V: Volume>(
     for notice in &loader.notices {
         context.reporter.report(Event::Warning { message: notice.to_string() });
     }
-    let bytes = |content| content_bytes(&files, content);
     let esp = (loader.esp.into_iter())
-        .map(|(path, content)| Ok(EspFile { path, bytes: bytes(content)? }))
+        .map(|(path, content)| Ok(EspFile { path, bytes: content_bytes(&files, content)? }))
         .collect::<Result<Vec<_>, Error>>()?;
-    let boot = (loader.boot.into_iter())
-        .map(|file| Ok((format!("boot/{}", file.path), file.mode, bytes(file.content)?)))
-        .collect::<Result<Vec<_>, Error>>()?;
-    for (path, mode, bytes) in boot {
+    for file in loader.boot {
+        // one after the other: GRUB has hundreds of modules
+        let bytes = content_bytes(&ImageFiles::new(&sysroot.store, tree), file.content)?;
+        let path = format!("boot/{}", file.path);
         for (at, _) in path.match_indices('/').skip(1) {
             sysroot.directory(&path[..at], loader::DIRECTORY_MODE)?;
         }
-        sysroot.file(&path, mode, &bytes)?;
+        sysroot.file(&path, file.mode, &bytes)?;
     }
     Ok((esp, loader.bios))
 }

@@ -57,6 +57,19 @@ fn forky_starts_from_composed_images() -> Result<()> {
     Ok(())
 }
 
+/// GRUB composed of its modules, with the static configuration of bootupd.
+#[test]
+#[ignore = "boots a VM: cargo xtask test --full"]
+fn bootupd_starts_from_bios() -> Result<()> {
+    if !Tier::allows(Tier::Full, "bootupd's configuration on BIOS") {
+        return Ok(());
+    }
+    let Some(layout) = tier::bootupd()? else { return Ok(()) };
+    let folder = working_folder("loaders-bootupd")?;
+    let disk = build(&folder, &layout, "latest", &[])?;
+    kernel_starts(&folder, &disk, Firmware::Bios, Bus::Virtio)
+}
+
 /// What somebody changed does not start where Secure Boot is on: neither GRUB nor the kernel.
 #[test]
 #[ignore = "boots a VM: cargo xtask test --full"]

@@ -28,7 +28,7 @@ pub const MACHINES: &[Tool] = &[
 /// For booting disks of aarch64.
 pub const ARM64_MACHINES: &[Tool] = &[
     ("qemu-system-aarch64", "qemu-system-arm"),
-    ("/usr/share/AAVMF/AAVMF_CODE.fd", "qemu-efi-aarch64"),
+    ("/usr/share/AAVMF/AAVMF_CODE.ms.fd", "qemu-efi-aarch64"),
 ];
 
 /// For checking what we write with other people's readers.

@@ -16,10 +16,10 @@
 //! | `/boot/grub2/grubenv` | an empty environment block | |
 //! | `/boot/grub2/bootuuid.cfg` | UUID of the file system that `/boot` is on | `skip-boot-uuid` |
 //! | `/boot/bootupd-state.json` | component `EFI` with every file of the payload, and `BIOS` | |
-//! | boot code, BIOS boot partition, `/boot/grub2/i386-pc` | GRUB, composed | no `BIOS.json` |
+//! | boot code, BIOS boot partition, `/boot/grub2/i386-pc` | GRUB, composed | no `BIOS.json`, not demanded |
 //!
-//! The component `BIOS` is in the state only if the disk boots from BIOS: bootupd would believe in an
-//! MBR that is not there, and fail to update it.
+//! The component `BIOS` is in the state only if the image has its metadata and the disk boots from BIOS:
+//! bootupd would believe in an MBR that is not there, and fail to update it.
 //!
 //! Everything is copied as upstream would: a payload without `EFI/BOOT` boots from no removable path,
 //! and nothing is put there instead, because bootupd would not keep it up to date.
@@ -27,7 +27,9 @@
 use std::collections::BTreeMap;
 
 use super::grub;
+use super::grub::config::Reader;
 use super::grub::esp::Names;
+use super::grub::own::ForBios;
 use super::loader::{Bios, BootFile, Content, Loader, Notice, Origin, Target};
 use super::{BootError, CONFIG_LIMIT_BYTES};
 use crate::files::Files;
@@ -82,12 +84,16 @@ pub(super) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Option<Loade
     let tree = state::file_tree(files, &payload)?;
     let origin = Origin::Bootupd { version: meta.version.clone() };
     let bios_meta = state::metadata(files, "BIOS")?;
-    let wish = match target.bios {
-        Bios::IfPossible(_) if bios_meta.is_none() => Bios::No,
-        wish => wish,
+    let config = grub_static::config(files)?;
+    let mut notices = Vec::new();
+    let bios = match target.bios {
+        Bios::IfPossible(_) if bios_meta.is_none() => {
+            notices.push(Notice::NoBiosComponent);
+            None
+        }
+        wish => can_read(grub::own::for_bios(files, wish)?, &config, wish)?
+            .or_notice(wish, &mut notices),
     };
-    let bios = grub::own::for_bios(files, wish)?;
-    let lacks_bios = bios.is_none() && matches!(target.bios, Bios::IfPossible(_));
     let components =
         state::Components { uefi: (meta, tree), bios: bios_meta.filter(|_| bios.is_some()) };
 
@@ -100,23 +106,35 @@ pub(super) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Option<Loade
     if let Some(text) = &uuid {
         esp.insert(format!("EFI/{vendor}/bootuuid.cfg"), Content::Bytes(text.clone()));
     }
-    let config = |path: &str, mode, bytes| BootFile {
+    let file = |path: &str, mode, bytes| BootFile {
         path: path.to_owned(),
         mode,
         content: Content::Bytes(bytes),
     };
     let mut boot = vec![
-        config("grub2/grub.cfg", 0o600, grub_static::config(files)?),
-        config("grub2/grubenv", 0o600, grub_static::environment()),
-        config("bootupd-state.json", 0o644, state::to_json(components)),
+        file("grub2/grub.cfg", 0o600, config),
+        file("grub2/grubenv", 0o600, grub::config::environment()),
+        file("bootupd-state.json", 0o644, state::to_json(components)),
     ];
-    boot.extend(uuid.map(|text| config("grub2/bootuuid.cfg", 0o600, text)));
+    boot.extend(uuid.map(|text| file("grub2/bootuuid.cfg", 0o600, text)));
     let bios = bios.map(|bios| {
         boot.extend(bios.files);
         bios.image
     });
-    let notices = if lacks_bios { vec![Notice::NoBios] } else { Vec::new() };
     Ok(Some(Loader { esp, boot, bios, origin, notices }))
+}
+
+/// GRUB for BIOS, if it knows the command with which the image's configuration makes the menu.
+fn can_read(bios: ForBios, config: &[u8], wish: Bios) -> Result<ForBios, BootError> {
+    let ForBios::Composed(composed) = &bios else { return Ok(bios) };
+    let commands = config.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut names = commands.filter_map(|line| line.split(u8::is_ascii_whitespace).next());
+    if composed.grub.reader != Reader::Bridge || !names.any(|name| name == b"blscfg") {
+        return Ok(bios);
+    }
+    let (path, missing) = (composed.directory.clone(), vec!["blscfg".to_owned()]);
+    let why = BootError::GrubModules { path, missing };
+    if matches!(wish, Bios::Demanded(_)) { Err(why) } else { Ok(ForBios::Impossible(why)) }
 }
 
 /// A configuration file that has to be there, links followed.

@@ -185,17 +185,23 @@ fn bios_is_installed_if_bootupd_has_it_and_the_disk_wants_it() {
     assert!(state.starts_with(&component), "{state}");
     assert!(loader.boot.iter().any(|file| file.path == "grub2/i386-pc/normal.mod"));
 
+    let mut bridge = complete.clone().with("usr/lib/grub/i386-pc/regexp.mod", "module");
+    bridge.regular.remove("usr/lib/grub/i386-pc/blscfg.mod");
     let without = [
-        (with_modules(new_layout()), Bios::IfPossible(place), true),
-        (new_layout().with(metadata, OLD_META), Bios::IfPossible(place), true),
-        (complete, Bios::No, false),
+        (with_modules(new_layout()), Bios::IfPossible(place), "no component BIOS"),
+        (new_layout().with(metadata, OLD_META), Bios::IfPossible(place), "no GRUB modules"),
+        (bridge.clone(), Bios::IfPossible(place), "lacks the modules blscfg"),
+        (complete, Bios::No, "no signature"),
     ];
-    for (files, bios, is_said) in without {
+    for (files, bios, says) in without {
         let loader = plan(&files, bios).unwrap();
         assert_eq!(loader.bios, None);
-        assert_eq!(loader.notices.contains(&Notice::NoBios), is_said);
+        let notices: Vec<String> = loader.notices.iter().map(ToString::to_string).collect();
+        assert!(notices[0].contains(says), "{notices:?}");
         assert_eq!(loader.boot, planned(&new_layout()).boot);
     }
+    let refusal = plan(&bridge, Bios::Demanded(place)).unwrap_err();
+    assert!(matches!(refusal, BootError::GrubModules { .. }), "{refusal}");
     assert!(plan(&with_modules(new_layout()), Bios::Demanded(place)).unwrap().bios.is_some());
     let refusal = plan(&new_layout(), Bios::Demanded(place)).unwrap_err();
     assert!(matches!(refusal, BootError::NoBiosModules { .. }));

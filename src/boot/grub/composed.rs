@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::area::{self, Object, Word};
 use super::bios::{self, Parts};
-use super::config::Grub;
+use super::config::{self, Grub};
 use super::efi_image;
 use super::image_error::ImageError;
 use super::modules::{Modules, Platform};
@@ -22,19 +22,8 @@ use crate::boot::{BootError, CONFIG_LIMIT_BYTES};
 use crate::files::Files;
 use crate::spec::Arch;
 
-/// What no image can do without, besides what its platform needs.
-pub(super) const NEEDED: [&str; 10] = [
-    "normal",
-    "configfile",
-    "test",
-    "search",
-    "search_fs_uuid",
-    "part_gpt",
-    "ext2",
-    "linux",
-    "loadenv",
-    "echo",
-];
+/// What no image can do without, besides what its platform and its configuration need: messages.
+const NEEDED: [&str; 1] = ["echo"];
 
 /// What is built in where the image has it. `blscfg` and `blsuki` read boot entries, `regexp` is for
 /// those without.
@@ -100,7 +89,7 @@ pub(super) fn bios(
     }
     let boot_code = bios::boot_code(&boot?, place.start).map_err(in_image)?;
     let image = BiosImage { boot_code: boot_code.to_vec(), core: core.at(place.start) };
-    let files = directory_files(&modules, Platform::I386Pc);
+    let files = directory_files(&modules, Platform::I386Pc)?;
     Ok(Some(Composed { directory: modules.directory().to_owned(), grub, image, files }))
 }
 
@@ -117,12 +106,12 @@ pub(super) fn uefi(files: &dyn Files, arch: Arch) -> Result<Option<Composed<Vec<
     let area = pack(&modules, Word::Bits64, &names, "/EFI/BOOT")?;
     let image = efi_image::compose(arch, &modules.file("kernel.img")?, &area, &sbat(files)?)
         .map_err(|problem| image_error(&modules, problem))?;
-    let files = directory_files(&modules, platform);
+    let files = directory_files(&modules, platform)?;
     Ok(Some(Composed { directory: modules.directory().to_owned(), grub, image, files }))
 }
 
-/// The generations that shim compares, should the image be signed one day: the distribution's, else
-/// what says of itself alone.
+/// The generations that shim compares, should the image be signed one day: the distribution's list, else
+/// one without entries.
 fn sbat(files: &dyn Files) -> Result<Vec<u8>, BootError> {
     let own = files.read_following(SBAT, CONFIG_LIMIT_BYTES)?;
     Ok(own.unwrap_or_else(|| SBAT_HEADER.as_bytes().to_vec()))
@@ -134,7 +123,8 @@ fn choose<'n>(
     platform: &[&'n str],
 ) -> Result<(Grub, Vec<&'n str>), BootError> {
     let welcome = WELCOME.into_iter().filter(|name| modules.has(name));
-    let names: Vec<&str> = platform.iter().copied().chain(NEEDED).chain(welcome).collect();
+    let names: Vec<&str> =
+        platform.iter().copied().chain(config::NEEDED).chain(NEEDED).chain(welcome).collect();
     let all: BTreeSet<String> = modules.closure(&names)?.into_iter().collect();
     let grub = Grub::of(all).map_err(|missing| BootError::GrubModules {
         path: modules.directory().to_owned(),
@@ -156,13 +146,13 @@ fn pack(
     area::pack(word, &objects).ok_or_else(too_large)
 }
 
-fn directory_files(modules: &Modules<'_>, platform: Platform) -> Vec<BootFile> {
+fn directory_files(modules: &Modules<'_>, platform: Platform) -> Result<Vec<BootFile>, BootError> {
     let file = |name: String| BootFile {
         path: format!("grub2/{}/{name}", platform.name()),
         mode: 0o644,
         content: Content::Image(format!("{}/{name}", modules.directory())),
     };
-    modules.installable().into_iter().map(file).collect()
+    Ok(modules.installable()?.into_iter().map(file).collect())
 }
 
 fn image_error(modules: &Modules<'_>, problem: ImageError) -> BootError {

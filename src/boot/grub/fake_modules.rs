@@ -1,7 +1,7 @@
 //! Directories of modules for tests: small enough to read, complete enough for an image for BIOS.
 
 use super::bios::fake;
-use super::composed::NEEDED;
+use super::config::NEEDED;
 use crate::files::MemoryFiles;
 
 /// Adds a directory for BIOS with all modules that a disk asks for, and those.
@@ -12,7 +12,7 @@ pub fn add(files: MemoryFiles, directory: &str, more: &[&str]) -> MemoryFiles {
         .with(&format!("{directory}/lzma_decompress.img"), fake::decompressor())
         .with(&format!("{directory}/kernel.img"), fake::kernel(b"code", b"data"))
         .with(&format!("{directory}/moddep.lst"), "normal: terminal\n");
-    ["biosdisk", "terminal"].iter().chain(&NEEDED).chain(more).fold(files, |files, name| {
+    ["biosdisk", "terminal", "echo"].iter().chain(&NEEDED).chain(more).fold(files, |files, name| {
         files.with(&format!("{directory}/{name}.mod"), format!("module {name}"))
     })
 }

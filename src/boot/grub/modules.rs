@@ -26,7 +26,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::boot::{BootError, CONFIG_LIMIT_BYTES};
-use crate::files::Files;
+use crate::files::{FileKind, Files};
 use crate::spec::Arch;
 
 /// The most that is read of a file: the largest there are have a quarter of a megabyte.
@@ -168,14 +168,22 @@ impl<'a> Modules<'a> {
         file.ok_or(BootError::GrubFile { path })
     }
 
-    /// The names of the files that GRUB looks for when it runs: all modules and lists.
-    pub fn installable(&self) -> Vec<String> {
-        let mut names = self.files.names(&self.real_directory());
-        names.retain(|name| {
+    /// The names of the files that GRUB looks for when it runs: all modules and lists, at most
+    /// [`TOTAL_LIMIT_BYTES`] of them.
+    pub fn installable(&self) -> Result<Vec<String>, BootError> {
+        let mut left = TOTAL_LIMIT_BYTES;
+        let mut names = Vec::new();
+        for name in self.files.names(&self.real_directory()) {
             let stem = name.strip_suffix(".mod").or_else(|| name.strip_suffix(".lst"));
-            stem.is_some_and(is_name) && self.files.leads_to_file(&self.path(name))
-        });
-        names
+            let real = self.files.resolve(&self.path(&name)).filter(|_| stem.is_some_and(is_name));
+            let kind = real.and_then(|real| self.files.kind(&real));
+            let Some(FileKind::Regular { len_bytes }) = kind else { continue };
+            let too_large = || BootError::GrubModulesTooLarge { path: self.directory.clone() };
+            let len = usize::try_from(len_bytes).map_err(|_| too_large())?;
+            left = left.checked_sub(len).ok_or_else(too_large)?;
+            names.push(name);
+        }
+        Ok(names)
     }
 
     fn path(&self, name: &str) -> String {
@@ -324,7 +332,7 @@ mod tests {
         assert!(modules.has("linked") && !modules.has("dangling") && !modules.has("../a"));
         let error = modules.file("boot.img").unwrap_err();
         assert!(matches!(error, BootError::GrubFile { path } if path.ends_with("efi/boot.img")));
-        let names = modules.installable();
+        let names = modules.installable().unwrap();
         assert_eq!(names.len(), 26 + 3, "{names:?}");
         assert!(names.is_sorted() && !names.contains(&"dangling.mod".into()));
     }

@@ -26,7 +26,6 @@ struct ForUefi {
     grub: Grub,
     esp: BTreeMap<String, Content>,
     boot: Vec<BootFile>,
-    is_signed: bool,
 }
 
 /// Decides on the boot loader of the deployed image.
@@ -34,17 +33,15 @@ pub(in crate::boot) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loa
     let uefi = for_uefi(files, target)?;
     let bios = for_bios(files, target.bios)?;
     let mut notices = Vec::new();
-    match (&uefi, &bios) {
-        (None, None) => return Err(esp::nothing(files, target.arch)),
-        (None, Some(_)) => notices.push(Notice::NoUefi),
-        (Some(_), None) if matches!(target.bios, Bios::IfPossible(_)) => {
-            notices.push(Notice::NoBios);
+    let bios = match (&uefi, bios) {
+        (None, ForBios::Not) => return Err(esp::nothing(files, target.arch)),
+        (None, ForBios::Impossible(why)) => return Err(why),
+        (None, ForBios::Composed(bios)) => {
+            notices.push(Notice::NoUefi);
+            Some(*bios)
         }
-        (Some(_), _) => {}
-    }
-    if let Some(uefi) = uefi.as_ref().filter(|uefi| !uefi.is_signed) {
-        notices.push(Notice::Unsigned(format!("GRUB (`{}`)", uefi.source)));
-    }
+        (Some(_), bios) => bios.or_notice(target.bios, &mut notices),
+    };
     let grubs = config::Grubs {
         uefi: uefi.as_ref().map(|uefi| &uefi.grub),
         bios: bios.as_ref().map(|bios| &bios.grub),
@@ -68,18 +65,46 @@ pub(in crate::boot) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loa
     Ok(Loader { esp, boot, bios, origin, notices })
 }
 
-/// GRUB for BIOS, where it is wanted and possible.
-pub(in crate::boot) fn for_bios(
-    files: &dyn Files,
-    wish: Bios,
-) -> Result<Option<Composed<BiosImage>>, BootError> {
-    match wish {
-        Bios::No | Bios::Never(_) => Ok(None),
-        Bios::IfPossible(place) => composed::bios(files, place),
-        Bios::Demanded(place) => {
-            composed::bios(files, place)?.ok_or_else(composed::no_bios).map(Some)
+/// GRUB for BIOS.
+#[derive(Debug)]
+pub(in crate::boot) enum ForBios {
+    /// Not wanted, or the image has nothing for it.
+    Not,
+    /// Wanted if possible, which it is not: what the image has for it cannot be used.
+    Impossible(BootError),
+    /// There it is.
+    Composed(Box<Composed<BiosImage>>),
+}
+
+impl ForBios {
+    /// What there is, for a disk that boots without it too; if there is nothing, why.
+    pub(in crate::boot) fn or_notice(
+        self,
+        wish: Bios,
+        notices: &mut Vec<Notice>,
+    ) -> Option<Composed<BiosImage>> {
+        match self {
+            Self::Composed(bios) => return Some(*bios),
+            Self::Impossible(why) => notices.push(Notice::UnusableBios(why.to_string())),
+            Self::Not if matches!(wish, Bios::IfPossible(_)) => notices.push(Notice::NoBios),
+            Self::Not => {}
         }
+        None
     }
+}
+
+/// GRUB for BIOS, where it is wanted.
+pub(in crate::boot) fn for_bios(files: &dyn Files, wish: Bios) -> Result<ForBios, BootError> {
+    let composed = match wish {
+        Bios::No | Bios::Never(_) => return Ok(ForBios::Not),
+        Bios::Demanded(place) => Some(composed::bios(files, place)?.ok_or_else(composed::no_bios)?),
+        Bios::IfPossible(place) => match composed::bios(files, place) {
+            Ok(composed) => composed,
+            Err(BootError::Files(error)) => return Err(error.into()),
+            Err(why) => return Ok(ForBios::Impossible(why)),
+        },
+    };
+    Ok(composed.map_or(ForBios::Not, |composed| ForBios::Composed(Box::new(composed))))
 }
 
 fn for_uefi(files: &dyn Files, target: Target<'_>) -> Result<Option<ForUefi>, BootError> {
@@ -93,13 +118,7 @@ fn for_uefi(files: &dyn Files, target: Target<'_>) -> Result<Option<ForUefi>, Bo
         (format!("EFI/BOOT/{}", names.removable), Content::Bytes(composed.image)),
         ("EFI/BOOT/grub.cfg".to_owned(), stub),
     ]);
-    Ok(Some(ForUefi {
-        source: composed.directory,
-        grub: composed.grub,
-        esp,
-        boot: composed.files,
-        is_signed: false,
-    }))
+    Ok(Some(ForUefi { source: composed.directory, grub: composed.grub, esp, boot: composed.files }))
 }
 
 /// Binaries of the image, and the stub where they look for it.
@@ -108,7 +127,6 @@ fn signed(files: &dyn Files, found: Found, root_uuid: &str) -> Result<ForUefi, B
     let in_binary = |problem| BootError::GrubImage { path: found.grub.clone(), problem };
     let binary = GrubBinary::parse(&file).map_err(in_binary)?;
     let vendor = binary.vendor().map(str::to_owned);
-    let is_signed = pe::is_signed(&file).map_err(in_binary)?;
     let grub = Grub::of(binary.modules)
         .map_err(|missing| BootError::GrubModules { path: found.grub.clone(), missing })?;
     let mut esp: BTreeMap<String, Content> = BTreeMap::new();
@@ -119,7 +137,7 @@ fn signed(files: &dyn Files, found: Found, root_uuid: &str) -> Result<ForUefi, B
     for directory in found.stubs.into_iter().chain(vendor) {
         esp.insert(format!("EFI/{directory}/grub.cfg"), stub.clone());
     }
-    Ok(ForUefi { source: found.grub, grub, esp, boot: Vec::new(), is_signed })
+    Ok(ForUefi { source: found.grub, grub, esp, boot: Vec::new() })
 }
 
 #[cfg(test)]

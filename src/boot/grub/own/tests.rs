@@ -8,10 +8,11 @@ use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
 
 const UUID: &str = "11111111-2222-4333-8444-555555555555";
-const MODULES: [&str; 9] = [
+const MODULES: [&str; 10] = [
     "normal",
     "configfile",
     "test",
+    "search",
     "search_fs_uuid",
     "part_gpt",
     "ext2",
@@ -190,6 +191,28 @@ fn one_of_bios_and_uefi_is_enough() {
 }
 
 #[test]
+fn what_cannot_be_composed_is_left_out_if_that_is_possible() {
+    let mut files = fake_modules::add(signed_grub(MemoryFiles::default()), PC, &["regexp"]);
+    files.regular.remove(&format!("{PC}/linux.mod"));
+    let loader = plan(&files, target(Bios::IfPossible(PLACE))).unwrap();
+    assert!(loader.bios.is_none() && !loader.esp.is_empty());
+    let says = |notice: &Notice| notice.to_string().contains("lacks the modules linux");
+    assert!(loader.notices.iter().any(says), "{:?}", loader.notices);
+    assert!(plan(&files, target(Bios::Demanded(PLACE))).is_err());
+}
+
+#[test]
+fn endless_modules_are_refused() {
+    let mut files = fake_modules::add(MemoryFiles::default(), PC, &["regexp"]);
+    files = files.with(&format!("{PC}/large.mod"), vec![0; 3 << 20]);
+    for number in 0..12 {
+        files = files.with_link(&format!("{PC}/{number}.mod"), "large.mod");
+    }
+    let refusal = plan(&files, target(Bios::IfPossible(PLACE))).unwrap_err();
+    assert!(matches!(refusal, BootError::GrubModulesTooLarge { .. }), "{refusal}");
+}
+
+#[test]
 fn parts_that_are_none_of_grub_are_refused() {
     let whole = fake_modules::add(MemoryFiles::default(), PC, &["regexp"]);
     for name in ["boot.img", "diskboot.img", "lzma_decompress.img", "kernel.img"] {
@@ -214,23 +237,28 @@ fn parts_that_are_none_of_grub_are_refused() {
 
 #[test]
 fn what_carries_no_signature_is_said() {
-    let files = signed_grub(MemoryFiles::default());
-    let vmlinuz = "usr/lib/modules/1/vmlinuz";
     let unsigned = |files: &MemoryFiles| -> Vec<String> {
         let loader = crate::boot::loader::plan(files, target(Bios::No)).unwrap();
         loader.notices.iter().map(ToString::to_string).collect()
     };
-    // one word is enough
-    let grub = unsigned(&files);
-    assert_eq!(grub.len(), 1);
-    assert!(grub[0].contains("grubx64.efi.signed`) carries no signature"), "{grub:?}");
-
-    let path = "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed";
-    let mut binary = files.regular[path].clone();
-    binary[0x98 + 112 + 4 * 8 + 4] = 8;
-    let files = files.with(path, binary.clone());
-    let kernel = unsigned(&files);
-    assert_eq!(kernel.len(), 1);
-    assert!(kernel[0].contains(&format!("the kernel `{vmlinuz}`")), "{kernel:?}");
-    assert!(unsigned(&files.with(vmlinuz, binary)).is_empty());
+    let sign = |mut binary: Vec<u8>| {
+        binary[0x98 + 112 + 4 * 8 + 4] = 8;
+        binary
+    };
+    let shim = sign(fake::pe(b".text\0\0\0", b"code"));
+    let files = signed_grub(MemoryFiles::default());
+    let grub_path = "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed";
+    let (grub, vmlinuz) = (sign(files.regular[grub_path].clone()), "usr/lib/modules/1/vmlinuz");
+    let steps = [
+        ("usr/lib/shim/shimx64.efi.signed", shim.clone(), "`EFI/BOOT/BOOTX64.EFI` carries"),
+        (grub_path, grub, "`EFI/BOOT/grubx64.efi` carries"),
+        (vmlinuz, shim, "the kernel `usr/lib/modules/1/vmlinuz` carries"),
+    ];
+    let complete = steps.into_iter().fold(files, |files, (path, signed, says)| {
+        // one word is enough
+        let notices = unsigned(&files);
+        assert!(notices.len() == 1 && notices[0].contains(says), "{notices:?}");
+        files.with(path, signed)
+    });
+    assert!(unsigned(&complete).is_empty());
 }
