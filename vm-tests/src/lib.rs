@@ -10,11 +10,13 @@
 //! | [`disk`] | overlays that grow, and looking into them afterwards |
 //! | [`console`] | the serial line: waiting for text, typing |
 //! | [`vm`] | a virtual machine, its login and its commands |
+//! | [`network`] | the network between machine and host |
 //! | [`served`] | an ostree repository that machines pull from |
 //! | [`sysroot`] | the root of a disk, mounted on the host |
 //! | [`product`] | `bootc-image` itself, built and run |
 //! | [`system`] | what is asked of every system that came up |
 //! | [`selinux`] | policy, labels and denials in the running system |
+//! | [`versions`] | the fixture's two versions in a machine that upgrades |
 //!
 //! The working folder of each machine is `.cache/vm/NAME` in the repository; it holds the overlay and
 //! `serial.log`, and stays until the next machine of that name.
@@ -23,11 +25,13 @@
 pub mod accel;
 pub mod console;
 pub mod disk;
+pub mod network;
 pub mod product;
 pub mod selinux;
 pub mod served;
 pub mod sysroot;
 pub mod system;
+pub mod versions;
 pub mod vm;
 
 use std::path::{Path, PathBuf};

@@ -11,8 +11,14 @@ use crate::vm::Vm;
 /// Denials are told, not enforced. Enforced, Debian's policy reaches the login prompt without a failed
 /// unit, but knows nothing of ostree: its generator may not look at links in `/boot`, so that `/boot`
 /// is not mounted, and what fills `/var` may not create there.
-pub const KARGS: &[&str] =
+const KARGS: &[&str] =
     &["selinux=1", "enforcing=0", "audit=1", "sysctl.kernel.printk_ratelimit=0", "log_buf_len=8M"];
+
+/// All arguments of a machine with SELinux: the usual ones, which switch auditing off, are bent.
+pub fn kargs() -> Vec<&'static str> {
+    let usual = crate::KARGS.iter().filter(|karg| **karg != "audit=0");
+    usual.chain(KARGS).copied().collect()
+}
 
 /// The image's policy is loaded, and tells.
 pub fn is_on(vm: &mut Vm) -> Result<()> {

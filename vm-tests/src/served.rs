@@ -14,10 +14,8 @@ use anyhow::{Context, Result, ensure};
 use bootc_image_fixtures::ostree::Repo;
 use bootc_image_fixtures::registry::{Reply, Server};
 
+use crate::network;
 use crate::sysroot::Sysroot;
-
-/// The host's loopback as a machine on QEMU's user network sees it.
-const HOST: &str = "10.0.2.2";
 
 /// The one version of an operating system that a disk has.
 #[derive(Debug)]
@@ -92,8 +90,7 @@ pub struct Served {
 impl Served {
     /// Where a machine finds it.
     pub fn url(&self) -> String {
-        let port = self.server.host.rsplit(':').next().unwrap_or_default();
-        format!("http://{HOST}:{port}")
+        format!("http://{}", network::address(&self.server.host))
     }
 
     /// The objects that were fetched, sorted, each as often as it was.

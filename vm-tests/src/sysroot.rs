@@ -81,6 +81,11 @@ impl Drop for Sysroot {
     }
 }
 
+/// The line of a boot entry that has its title.
+pub fn title(entry: &str) -> &str {
+    entry.lines().find(|line| line.starts_with("title ")).unwrap_or_default()
+}
+
 fn largest_partition(raw: &Path) -> Result<Partition> {
     let mut all = Vec::new();
     for number in 1..=MOST_PARTITIONS {

@@ -38,8 +38,8 @@ pub fn is_composefs(vm: &mut Vm) -> Result<()> {
     }
     let refused = vm.run("touch /usr/written")?;
     ensure!(refused.text.contains("Read-only file system"), "/usr: {}", refused.text);
-    vm.check("diff --recursive --no-dereference /usr /sysroot/ostree/deploy/default/deploy/*.0/usr")
-        .map(drop)
+    let booted = "/sysroot/$(sed -E 's/.*ostree=([^ ]+).*/\\1/' /proc/cmdline)";
+    vm.check(&format!("diff --recursive --no-dereference /usr {booted}/usr")).map(drop)
 }
 
 /// The number of the partition that is the root, from 1.

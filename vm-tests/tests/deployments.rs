@@ -45,7 +45,7 @@ fn wrong_labels_are_seen() -> Result<()> {
     }
     let Some(layout) = tier::chunked()? else { return Ok(()) };
     let folder = working_folder("wrong-labels")?;
-    let raw = build(&folder, &layout, selinux::KARGS)?;
+    let raw = build(&folder, &layout, &selinux::kargs())?;
     spoil_labels(&folder, &raw)?;
     let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
     boot(&folder, &overlay, Firmware::Uefi, |vm| {
@@ -72,7 +72,7 @@ fn bootupd_payload_boots_with_secure_boot() -> Result<()> {
     }
     let Some(layout) = tier::bootupd()? else { return Ok(()) };
     let folder = working_folder("bootupd")?;
-    let raw = build(&folder, &layout, &["audit=0"])?;
+    let raw = build(&folder, &layout, KARGS)?;
     let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
     let root = boot(&folder, &overlay, Firmware::SecureBoot, |vm| {
         vm.check("mkdir -p /run/esp && mount -r /dev/vda2 /run/esp")?;
@@ -91,7 +91,7 @@ fn labelled_system_boots(
     look: impl FnOnce(&mut Vm) -> Result<()>,
 ) -> Result<()> {
     let folder = working_folder(name)?;
-    let raw = build(&folder, layout, selinux::KARGS)?;
+    let raw = build(&folder, layout, &selinux::kargs())?;
     let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
     let root = boot(&folder, &overlay, Firmware::Uefi, |vm| {
         system::is_composefs(vm)?;
@@ -102,12 +102,9 @@ fn labelled_system_boots(
     is_clean(&overlay, root)
 }
 
-/// A raw disk of the image `latest` with these kernel arguments besides the usual ones.
+/// A raw disk of the image `latest` with these kernel arguments.
 fn build(folder: &Path, layout: &Path, kargs: &[&str]) -> Result<PathBuf> {
-    // the usual ones switch auditing off
-    let usual = KARGS.iter().filter(|karg| **karg != "audit=0");
-    let kargs: Vec<&str> = usual.chain(kargs).copied().collect();
-    let mut build = Build::new(layout, "latest", &kargs);
+    let mut build = Build::new(layout, "latest", kargs);
     build.options.extend(["--target-imgref".into(), TARGET.into()]);
     Ok(build.run(folder, &[Format::Raw])?.remove(0))
 }

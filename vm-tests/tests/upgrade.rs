@@ -11,22 +11,23 @@
 #![allow(clippy::disallowed_methods, reason = "tests run other programs")]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bootc_image_fixtures::next::{self, TITLE};
 use bootc_image_fixtures::tier::Tier;
 use bootc_image_fixtures::{debian, forky};
 use bootc_image_vm_tests::disk::{Format, Overlay};
 use bootc_image_vm_tests::product::Build;
 use bootc_image_vm_tests::served::{Served, Version, objects};
-use bootc_image_vm_tests::sysroot::Sysroot;
+use bootc_image_vm_tests::sysroot::{self, Sysroot};
+use bootc_image_vm_tests::versions::{
+    STATEROOT, boot_links, changes_etc_and_var, has_etc_merged_and_var_kept, has_the_next_usr,
+    is_first_in_the_menu, runs,
+};
 use bootc_image_vm_tests::vm::{Bus, Firmware, Vm, qemu};
-use bootc_image_vm_tests::{KARGS, working_folder};
+use bootc_image_vm_tests::{KARGS, network, working_folder};
 
-const STATEROOT: &str = "default";
 const OWN_KARG: &str = "fixture.answer=42";
-const GRUB_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The bridge: GRUB, signed and composed, runs the boot entries that ostree writes as scripts.
 #[test]
@@ -62,7 +63,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
     let old = debian::layouts()?.gzip;
     let upgrade = Upgrade::prepare("debian-staged", (&old, "latest"), (&next::debian()?, "next"))?;
     let mut vm = upgrade.boot(1)?;
-    runs(&mut vm, "derived", &upgrade.old.commit)?;
+    runs(&mut vm, "derived", &upgrade.old.commit, &kargs())?;
     changes_etc_and_var(&mut vm)?;
     let links = boot_links(&mut vm)?;
     upgrade.pull_and_deploy(&mut vm, "--stage")?;
@@ -72,7 +73,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
 
     let mut vm = upgrade.boot(2)?;
     is_first_in_the_menu(&mut vm, TITLE)?;
-    runs(&mut vm, "next", &upgrade.next.commit)?;
+    runs(&mut vm, "next", &upgrade.next.commit, &kargs())?;
     has_etc_merged_and_var_kept(&mut vm)?;
     vm.check("ostree admin undeploy 1")?;
     forgets_the_image(&mut vm)?;
@@ -83,7 +84,7 @@ fn debian_stages_and_forgets_where_it_came_from() -> Result<()> {
 fn upgrades_and_rolls_back(name: &str, old: Image<'_>, next: Image<'_>) -> Result<()> {
     let upgrade = Upgrade::prepare(name, old, next)?;
     let mut vm = upgrade.boot(1)?;
-    runs(&mut vm, "derived", &upgrade.old.commit)?;
+    runs(&mut vm, "derived", &upgrade.old.commit, &kargs())?;
     has_changed_nothing_in_etc(&mut vm)?;
     changes_etc_and_var(&mut vm)?;
     let links = boot_links(&mut vm)?;
@@ -94,7 +95,7 @@ fn upgrades_and_rolls_back(name: &str, old: Image<'_>, next: Image<'_>) -> Resul
 
     let mut vm = upgrade.boot_from(Firmware::Bios, 2)?;
     is_first_in_the_menu(&mut vm, TITLE)?;
-    runs(&mut vm, "next", &upgrade.next.commit)?;
+    runs(&mut vm, "next", &upgrade.next.commit, &kargs())?;
     has_the_next_usr(&mut vm)?;
     has_etc_merged_and_var_kept(&mut vm)?;
     vm.check("echo late >/etc/late.conf && echo late >/var/lib/late")?;
@@ -103,7 +104,7 @@ fn upgrades_and_rolls_back(name: &str, old: Image<'_>, next: Image<'_>) -> Resul
 
     let mut vm = upgrade.boot(3)?;
     is_first_in_the_menu(&mut vm, "Debian")?;
-    runs(&mut vm, "derived", &upgrade.old.commit)?;
+    runs(&mut vm, "derived", &upgrade.old.commit, &kargs())?;
     is_as_it_was_left(&mut vm)?;
     vm.power_off()?;
     upgrade.disk_holds_both()
@@ -111,6 +112,11 @@ fn upgrades_and_rolls_back(name: &str, old: Image<'_>, next: Image<'_>) -> Resul
 
 /// A layout and a tag.
 type Image<'a> = (&'a Path, &'a str);
+
+/// The arguments that the machine was made with, and keeps.
+fn kargs() -> Vec<&'static str> {
+    KARGS.iter().copied().chain([OWN_KARG]).collect()
+}
 
 /// A machine with one version, and the one that it upgrades to.
 struct Upgrade {
@@ -124,8 +130,7 @@ struct Upgrade {
 impl Upgrade {
     fn prepare(name: &str, old: Image<'_>, next: Image<'_>) -> Result<Self> {
         let folder = working_folder(name)?;
-        let mut kargs = KARGS.to_vec();
-        kargs.push(OWN_KARG);
+        let kargs = kargs();
         let version = |layout: &Path, tag: &str, output: &Path| {
             let disks = Build::new(layout, tag, &kargs).run(output, &[Format::Raw])?;
             Ok::<_, anyhow::Error>((Version::of_disk(&disks[0], STATEROOT, output)?, disks))
@@ -145,12 +150,11 @@ impl Upgrade {
         let folder = self.folder.join(format!("boot-{number}"));
         std::fs::create_dir(&folder)?;
         let mut qemu = qemu(&folder, self.overlay.path(), firmware, Bus::Virtio)?;
-        qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
-        Vm::spawn(qemu.args(["-serial", "stdio"]), &folder, false)
+        Vm::spawn(qemu.args(network::OPTIONS).args(["-serial", "stdio"]), &folder, false)
     }
 
     fn pull_and_deploy(&self, vm: &mut Vm, options: &str) -> Result<()> {
-        joins_the_network(vm)?;
+        network::join(vm)?;
         let (url, name) = (self.served.url(), Version::REF);
         vm.check(&format!("ostree remote add --no-gpg-verify upgrade {url}"))?;
         vm.check(&format!("ostree pull upgrade {name}"))?;
@@ -182,7 +186,7 @@ impl Upgrade {
         commits.sort();
         ensure!(root.deployed(STATEROOT)? == commits, "not both are deployed");
         let entries = root.boot_entries()?;
-        let titles: Vec<_> = entries.iter().map(|entry| title(entry)).collect();
+        let titles: Vec<_> = entries.iter().map(|entry| sysroot::title(entry)).collect();
         ensure!(titles.len() == 2 && titles[1].contains(TITLE), "boot entries: {titles:?}");
         ensure!(entries.iter().all(|entry| entry.contains(OWN_KARG)), "{entries:?}");
         Ok(())
@@ -194,7 +198,7 @@ impl Upgrade {
         root.fsck()?;
         ensure!(root.deployed(STATEROOT)? == [self.next.commit.as_str()]);
         let entries = root.boot_entries()?;
-        ensure!(entries.len() == 1 && title(&entries[0]).contains(TITLE), "{entries:?}");
+        ensure!(entries.len() == 1 && sysroot::title(&entries[0]).contains(TITLE), "{entries:?}");
         let kernels = std::fs::read_dir(root.path().join("boot/ostree"))?.count();
         ensure!(kernels == 1, "{kernels} folders with kernels");
         let left = objects(&root.repo())?;
@@ -204,36 +208,6 @@ impl Upgrade {
         ensure!(left == bare, "{} objects are left, not wanted: {unwanted:?}", left.len());
         Ok(())
     }
-}
-
-/// The title of a boot entry.
-fn title(entry: &str) -> &str {
-    entry.lines().find(|line| line.starts_with("title ")).unwrap_or_default()
-}
-
-/// GRUB says which entry it boots by itself: the first one of the menu.
-fn is_first_in_the_menu(vm: &mut Vm, title: &str) -> Result<()> {
-    vm.console().wait_for_boot("Booting `", GRUB_TIMEOUT)?;
-    let entry = vm.console().wait_for("'", GRUB_TIMEOUT)?;
-    ensure!(entry.starts_with(title) && entry.ends_with("(ostree:0)"), "the menu has {entry}");
-    Ok(())
-}
-
-/// The version with this marker runs, from this commit, whole and with its kernel arguments.
-fn runs(vm: &mut Vm, marker: &str, commit: &str) -> Result<()> {
-    let line = vm.wait_for_marker()?;
-    ensure!(line.starts_with(&format!("{marker} ")), "marker: {line}");
-    vm.login()?;
-    let state = vm.run("systemctl is-system-running --wait; systemctl --failed --no-legend")?;
-    ensure!(state.text == "running", "the system is {}", state.text);
-    let status = vm.check("ostree admin status")?;
-    let booted = format!("* {STATEROOT} {commit}.0");
-    ensure!(status.lines().any(|line| line.trim_end() == booted), "{booted}, not: {status}");
-    let line = vm.check("cat /proc/cmdline")?;
-    for karg in KARGS.iter().chain([&OWN_KARG]) {
-        ensure!(line.split_whitespace().any(|given| given == *karg), "no {karg} in {line}");
-    }
-    Ok(())
 }
 
 /// A machine that was only booted has but its identity in `/etc`.
@@ -254,47 +228,6 @@ fn forgets_the_image(vm: &mut Vm) -> Result<()> {
          {repo} refs --delete ostree && {repo} prune --refs-only'"
     ))
     .map(drop)
-}
-
-fn changes_etc_and_var(vm: &mut Vm) -> Result<()> {
-    vm.check("echo edited >/etc/motd && echo mine >/etc/mine.conf && rm /etc/issue.net")?;
-    vm.check("echo kept >/var/lib/kept").map(drop)
-}
-
-/// What changes when ostree writes boot entries: where its links point.
-fn boot_links(vm: &mut Vm) -> Result<String> {
-    vm.check("cd /sysroot && readlink boot/loader ostree/boot.[01]; cd /")
-}
-
-fn joins_the_network(vm: &mut Vm) -> Result<()> {
-    vm.check("mkdir -p /run/systemd/network")?;
-    vm.check(
-        "printf '[Match]\\nName=e*\\n[Network]\\nAddress=10.0.2.15/24\\n' \
-         >/run/systemd/network/user.network",
-    )?;
-    vm.check("modprobe virtio_net && systemctl start systemd-networkd")?;
-    let online = vm.run("/usr/lib/systemd/systemd-networkd-wait-online --any --timeout=120")?;
-    if online.status != 0 {
-        let state = vm.run("networkctl status --all --no-pager")?;
-        anyhow::bail!("no network: {}\n{}", online.text, state.text);
-    }
-    Ok(())
-}
-
-fn has_the_next_usr(vm: &mut Vm) -> Result<()> {
-    ensure!(vm.check("hello")? == "hello from the next version");
-    ensure!(vm.check("cat /usr/lib/next/only-here")? == "next");
-    vm.check("! ls /usr/share/fixture/hl-c 2>/dev/null")?;
-    ensure!(vm.check(". /etc/os-release && echo $PRETTY_NAME")? == TITLE);
-    Ok(())
-}
-
-fn has_etc_merged_and_var_kept(vm: &mut Vm) -> Result<()> {
-    let etc = vm.check("cd /etc && cat motd mine.conf fixture.conf next.conf; cd /")?;
-    ensure!(etc == "edited\nmine\nanswer=43\narrived", "/etc: {etc}");
-    vm.check("! ls /etc/issue.net 2>/dev/null").context("a file removed in /etc is back")?;
-    ensure!(vm.check("cat /var/lib/kept")? == "kept");
-    Ok(())
 }
 
 fn is_as_it_was_left(vm: &mut Vm) -> Result<()> {
