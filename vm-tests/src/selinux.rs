@@ -8,9 +8,9 @@ use crate::vm::Vm;
 /// Kernel arguments that switch SELinux on and let every denial be found: without a limit to the
 /// kernel's messages none gets lost.
 ///
-/// Denials are told, not enforced. Enforced, Debian's policy reaches the login prompt without a failed
-/// unit, but knows nothing of ostree: its generator may not look at links in `/boot`, so that `/boot`
-/// is not mounted, and what fills `/var` may not create there.
+/// Denials are told, not enforced. Enforced, Debian's policy boots without a failed unit, but knows
+/// nothing of ostree: its generator may not look at links in `/boot`, so that `/boot` is not mounted, and
+/// what fills `/var` may not create there.
 const KARGS: &[&str] =
     &["selinux=1", "enforcing=0", "audit=1", "sysctl.kernel.printk_ratelimit=0", "log_buf_len=8M"];
 
@@ -18,6 +18,12 @@ const KARGS: &[&str] =
 pub fn kargs() -> Vec<&'static str> {
     let usual = crate::KARGS.iter().filter(|karg| **karg != "audit=0");
     usual.chain(KARGS).copied().collect()
+}
+
+/// The arguments of a machine that enforces its policy.
+pub fn enforcing_kargs() -> Vec<&'static str> {
+    let enforce = |karg| if karg == "enforcing=0" { "enforcing=1" } else { karg };
+    kargs().into_iter().map(enforce).collect()
 }
 
 /// The image's policy is loaded, and tells.

@@ -35,6 +35,29 @@ fn layered_image_boots_with_composefs_and_selinux() -> Result<()> {
     labelled_system_boots("layered", &layout, system::has_sound_repository)
 }
 
+/// The policy enforced, as far as Debian's can be on a system of ostree's.
+#[test]
+#[ignore = "boots a VM: cargo xtask test --full"]
+fn policy_is_enforced() -> Result<()> {
+    if !Tier::allows(Tier::Full, "a policy that is enforced") {
+        return Ok(());
+    }
+    let Some(layout) = tier::forky()? else { return Ok(()) };
+    let folder = working_folder("enforcing")?;
+    let raw = Build::new(&layout, "latest", &selinux::enforcing_kargs())
+        .run(&folder, &[Format::Raw])?
+        .remove(0);
+    let overlay = Overlay::create(&folder, &raw, Format::Raw, None)?;
+    let mut vm = Vm::start(&folder, overlay.path(), Firmware::Uefi)?;
+    let marker = vm.wait_for_marker()?;
+    ensure!(marker.trim_end().ends_with("failed=0"), "marker: {marker}");
+    vm.login()?;
+    ensure!(vm.check("getenforce")? == "Enforcing");
+    system::is_whole(&mut vm)?;
+    selinux::has_all_labels(&mut vm)?;
+    vm.power_off()
+}
+
 /// The checks above see a label that is wrong, in the composefs image and on the disk, and one that is
 /// missing.
 #[test]
