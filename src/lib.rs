@@ -35,7 +35,7 @@
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`labels`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
+//! [`tree`], [`labels`], [`settings`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
 //!
 //! # Invariants, mostly absences
 //!
@@ -70,6 +70,7 @@ pub mod plan;
 pub mod progress;
 pub mod registry;
 pub mod selinux;
+pub mod settings;
 pub mod spec;
 pub mod stream;
 pub mod tree;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// What every room may import.
 const GROUND_FLOOR: &[&str] = &[
-    "canvas", "digest", "files", "labels", "output", "progress", "spec", "stream", "tree", "units",
-    "volume",
+    "canvas", "digest", "files", "labels", "output", "progress", "settings", "spec", "stream",
+    "tree", "units", "volume",
 ];
 /// Rooms that import only the ground floor and themselves.
 const ROOMS: &[&str] = &[

@@ -1,0 +1,55 @@
+//! Accounts and groups.
+
+/// An account to make, or to change where the image has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// The comment field.
+    pub description: Option<String>,
+    /// The password.
+    pub password: Option<Password>,
+    /// Public SSH keys, one a string, that may log in.
+    pub keys: Vec<String>,
+    /// The home directory, absolute; `/var/home/NAME` and `/var/roothome` when not given.
+    pub home: Option<String>,
+    /// The shell, absolute.
+    pub shell: Option<String>,
+    /// Further groups, by name.
+    pub groups: Vec<String>,
+    /// The user's number.
+    pub uid: Option<u32>,
+    /// The number of its own group.
+    pub gid: Option<u32>,
+    /// When the account expires, in days since 1970.
+    pub expire_days: Option<u32>,
+    /// Whether the password must be changed at the first login.
+    pub force_password_reset: bool,
+}
+
+/// A password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Password {
+    /// As it is typed; stored as a hash.
+    Plain(String),
+    /// In the form of crypt(5) (`$6$…`), stored as it is.
+    Hashed(String),
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain(…)",
+            Self::Hashed(_) => "Hashed(…)",
+        })
+    }
+}
+
+/// A group to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub gid: Option<u32>,
+}
