@@ -177,6 +177,26 @@ pub struct Target<'a> {
     pub vmlinuz: &'a str,
     /// Whether it boots from BIOS.
     pub bios: Bios,
+    /// How a menu of ours shows; bootupd's has its own ways.
+    pub menu: Menu,
+}
+
+/// How a boot menu shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Menu {
+    /// How long it waits.
+    pub timeout_secs: u32,
+    /// Where it shows besides the screen.
+    pub serial: Option<SerialPort>,
+}
+
+/// A serial port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SerialPort {
+    /// Its number, from 0.
+    pub unit: u32,
+    /// Bits a second.
+    pub speed: u32,
 }
 
 /// Whether the disk is to boot from BIOS.

@@ -6,6 +6,8 @@
 //! | module | what it decides |
 //! |---|---|
 //! | [`kernel`] | which kernel boots, and which files beside it go to `/boot` |
+//! | [`drivers`] | which drivers the kernel has |
+//! | [`ignition`] | whether the image brings Ignition |
 //! | [`prepare_root`] | whether the image asks for composefs |
 //! | [`os_release`] | the name of the system, for the menu |
 //! | [`bls`] | the text of the boot entry |
@@ -20,7 +22,9 @@ use crate::files::FilesError;
 
 pub mod bls;
 pub mod bootupd;
+pub mod drivers;
 pub mod grub;
+pub mod ignition;
 pub mod kernel;
 pub mod loader;
 pub mod os_release;

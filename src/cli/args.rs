@@ -4,11 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PossibleValue};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::pipeline::{Bios, Qcow2Compression};
+use crate::plan::platform::Platform;
+use crate::plan::types::DiskType;
 use crate::units::SectorSize;
 
 /// How qcow2 clusters are stored unless told: so that every reader of qcow2 can read them.
@@ -58,7 +60,12 @@ pub struct BuildArgs {
         value_delimiter = ',',
         default_value = "qcow2"
     )]
-    pub types: Vec<DiskType>,
+    pub types: Vec<TypeName>,
+
+    /// Prepare the disk for where it will run: consoles, boot menu, Ignition [default: what the types
+    /// imply, else `generic`, which adds nothing].
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub platform: Option<PlatformName>,
 
     /// Put the disks below this folder, as `qcow2/disk.qcow2` and `image/disk.raw`.
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -148,13 +155,50 @@ pub struct BuildArgs {
     pub threads: Option<u16>,
 }
 
-/// A type of disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DiskType {
-    /// QEMU's format.
-    Qcow2,
-    /// The bytes of the disk, as a sparse file.
-    Raw,
+/// A type of disk, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeName(pub DiskType);
+
+impl ValueEnum for TypeName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [TypeName; DiskType::ALL.len()] = {
+            let mut all = [TypeName(DiskType::Qcow2); DiskType::ALL.len()];
+            let mut index = 0;
+            while index < all.len() {
+                all[index] = TypeName(DiskType::ALL[index]);
+                index += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
+}
+
+/// A platform, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlatformName(pub Platform);
+
+impl ValueEnum for PlatformName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [PlatformName; Platform::ALL.len()] = {
+            let mut all = [PlatformName(Platform::Generic); Platform::ALL.len()];
+            let mut index = 0;
+            while index < all.len() {
+                all[index] = PlatformName(Platform::ALL[index]);
+                index += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()))
+    }
 }
 
 /// A type of root file system.
@@ -298,7 +342,7 @@ mod tests {
 
     #[test]
     fn what_does_not_work_yet_is_no_option() {
-        for option in ["--config=x", "--platform=aws", "--type=ami"] {
+        for option in ["--config=x", "--type=vmdk", "--push=x"] {
             assert!(
                 Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
                 "{option}"

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::args::{ArchName, BuildArgs, DiskType, IdSource, RootFs, Sectors};
+use super::args::{ArchName, BuildArgs, IdSource, RootFs, Sectors, TypeName};
 use super::surroundings::{Surroundings, random_bytes};
 use crate::pipeline::request::Ids;
-use crate::pipeline::{Bios, BootLoader, DiskFormat, Request};
+use crate::pipeline::{Bios, BootLoader, Request};
 use crate::plan::PlanError;
+use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, TargetRef};
 use crate::spec::Arch;
 
@@ -98,7 +99,8 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
             .map(TargetRef::parse)
             .transpose()
             .map_err(RequestError::Target)?,
-        formats: formats(&args.types),
+        types: types(&args.types),
+        platform: args.platform.map(|name| name.0),
         output: args.output.clone(),
         size: args.size.parse().map_err(RequestError::Size)?,
         sector_size: args.sector_size.into(),
@@ -153,19 +155,15 @@ fn arch(name: Option<ArchName>, around: &Surroundings) -> Result<Arch, RequestEr
     }
 }
 
-/// The formats in the order asked for, each once.
-fn formats(types: &[DiskType]) -> Vec<DiskFormat> {
-    let mut formats = Vec::new();
-    for kind in types {
-        let format = match kind {
-            DiskType::Qcow2 => DiskFormat::Qcow2,
-            DiskType::Raw => DiskFormat::Raw,
-        };
-        if !formats.contains(&format) {
-            formats.push(format);
+/// The types in the order asked for, each once.
+fn types(names: &[TypeName]) -> Vec<DiskType> {
+    let mut types = Vec::new();
+    for TypeName(kind) in names {
+        if !types.contains(kind) {
+            types.push(*kind);
         }
     }
-    formats
+    types
 }
 
 /// Kernel arguments end up on one line of a text file.

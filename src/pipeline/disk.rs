@@ -1,17 +1,17 @@
-//! The disk on its canvas: root file system, EFI system partition, what BIOS starts, partition table, in that order,
-//! so that a half-made disk never boots.
+//! The disk on its canvas: root file system, EFI system partition, what BIOS starts, partition table,
+//! in that order, so that a half-made disk never boots.
 
 use std::sync::Arc;
 
 use super::error::Error;
 use super::import::Context;
 use super::install::{Inputs, Installed, install};
-use super::request::DiskFormat;
 use crate::canvas::{Canvas as _, FileCanvas, Window};
 use crate::fs::{ext4, fat};
 use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
 use crate::plan::layout::{self, Role};
+use crate::plan::types::RAW_PATH;
 use crate::progress::Event;
 use crate::units::{ByteLen, ByteOffset};
 
@@ -34,10 +34,10 @@ pub struct Disk {
 /// Makes the disk.
 pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
     let request = inputs.request;
-    let path = if request.formats.contains(&DiskFormat::Raw) {
-        request.output.join(DiskFormat::Raw.path())
+    let path = if request.types.iter().any(|kind| kind.is_raw()) {
+        request.output.join(RAW_PATH)
     } else {
-        request.output.join(request.formats[0].path()).with_file_name("disk.raw")
+        request.output.join(request.types[0].path()).with_file_name("disk.raw")
     };
     let file = Pending::create(&path)?;
     fill(file, inputs, context).map_err(|error| error.or_disk_full(&path))
@@ -62,7 +62,8 @@ fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk,
 
     context.reporter.report(Event::Stage { name: "writing file systems".into() });
     let (writer, installed) = installed.take_volume();
-    let sizes = request.size.decide(request.arch, writer.required()?)?;
+    let granule_bytes = super::granule_bytes(request);
+    let sizes = request.size.decide(request.arch, writer.required()?, granule_bytes)?;
     writer.finish(sizes.root)?;
     file.file().set_len(sizes.disk.0).map_err(in_error)?;
     let partitions = layout::partitions(request.arch, inputs.ids, sizes.root);

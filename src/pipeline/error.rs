@@ -92,6 +92,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a disk format's writer met, at `path`.
+    pub(super) fn format(path: &Path, source: format::FormatError) -> Self {
+        match source {
+            format::FormatError::Cancelled => Self::Cancelled,
+            source => Self::Format { path: path.to_owned(), source }.or_disk_full(path),
+        }
+    }
+
     /// A full disk said in its own words, wherever it was met while writing `path`.
     pub(super) fn or_disk_full(self, path: &Path) -> Self {
         let causes = std::iter::successors(self.source(), |&cause| cause.source());

@@ -1,8 +1,11 @@
 //! The image becomes an installed system in a volume: everything of a build but the disk around it.
 
+use std::collections::BTreeSet;
+
 use super::error::Error;
 use super::import::{Context, Imported, import};
 use super::request::{Bios, BootLoader, Request};
+use crate::boot::drivers::Drivers;
 use crate::boot::grub::bridge;
 use crate::boot::grub::pe::LIMIT_BYTES;
 use crate::boot::loader::{self, BiosImage, BiosPlace, Content};
@@ -17,6 +20,7 @@ use crate::ostree::{self, BootFile, Deployment, ExtraFile, ImageFiles, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};
+use crate::plan::platform::{self, Profile};
 use crate::plan::{layout, ssh, stateroot};
 use crate::progress::Event;
 use crate::registry::{Source, TargetRef};
@@ -51,13 +55,28 @@ pub struct Installed<V> {
     pub esp: Vec<EspFile>,
     /// What BIOS starts.
     pub bios: Option<BiosImage>,
+    /// Those of [`DRIVERS`] that the kernel has.
+    pub drivers: BTreeSet<&'static str>,
 }
+
+/// Drivers that a platform may be told of.
+const DRIVERS: [&str; 2] = ["ena", "nvme"];
 
 impl<V> Installed<V> {
     /// The volume, and what remains.
     pub fn take_volume(self) -> (V, Installed<()>) {
-        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp, bios } = self;
-        (volume, Installed { volume: (), commit, kernel, kernel_arguments, stateroot, esp, bios })
+        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp, bios, drivers } = self;
+        let rest = Installed {
+            volume: (),
+            commit,
+            kernel,
+            kernel_arguments,
+            stateroot,
+            esp,
+            bios,
+            drivers,
+        };
+        (volume, rest)
     }
 }
 
@@ -74,6 +93,8 @@ pub struct Inputs<'a> {
     pub ids: &'a Ids,
     /// Stamps everything whose time is free, the layer commits among it.
     pub time: Timestamp,
+    /// What the disk is given for where it runs.
+    pub profile: &'a Profile,
 }
 
 /// Everything about the deployment that the merged image decides.
@@ -84,6 +105,7 @@ struct Decisions {
     kargs: Kargs,
     stateroot: String,
     root_link: Option<String>,
+    drivers: BTreeSet<&'static str>,
 }
 
 /// Installs the image into an empty volume.
@@ -124,6 +146,7 @@ pub fn install<V: Volume>(
         stateroot: decisions.stateroot,
         esp,
         bios,
+        drivers: decisions.drivers,
     })
 }
 
@@ -141,12 +164,14 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
     if !bound.0.is_empty() {
         context.reporter.report(Event::Warning { message: bound.to_string() });
     }
+    let platform = inputs.profile.kargs(request.arch, boot::ignition::is_in(files));
     let kargs = Kargs::from_sources(&Sources {
         root: &install.root_spec(&inputs.ids.root_fs.to_string()),
         root_flags: None,
         boot: install.boot_spec(),
         install: &install.kargs,
         kargs_d: &kargs_d::load_kargs(files, request.arch)?,
+        platform: &platform,
         install_deletes: &install.karg_deletes,
         cli_deletes: &request.karg_deletes,
         cli: &request.kargs,
@@ -163,7 +188,9 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         Some(FileKind::Symlink { target }) => Some(target),
         _ => None,
     };
+    let drivers = Drivers::load(files, &kernel.vmlinuz).map_err(boot::BootError::from)?;
     Ok(Decisions {
+        drivers: DRIVERS.into_iter().filter(|driver| drivers.have(driver)).collect(),
         name: boot::os_release::pretty_name(files)?,
         install,
         kernel,
@@ -282,6 +309,7 @@ fn boot_loader<V: Volume>(
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
         vmlinuz: &decisions.kernel.vmlinuz,
         bios: bios(request),
+        menu: menu(inputs.profile),
     };
     let loader = loader::plan(&files, target)?;
     if loader.has_bridge() {
@@ -304,6 +332,12 @@ fn boot_loader<V: Volume>(
         sysroot.file(&path, file.mode, &bytes)?;
     }
     Ok((esp, loader.bios))
+}
+
+/// How a boot menu of ours shows.
+fn menu(profile: &Profile) -> loader::Menu {
+    let port = |port: platform::Serial| loader::SerialPort { unit: port.unit, speed: port.speed };
+    loader::Menu { timeout_secs: profile.timeout_secs, serial: profile.serial.map(port) }
 }
 
 /// Whether the disk is to boot from BIOS, and where GRUB's image then goes.

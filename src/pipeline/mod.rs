@@ -23,14 +23,16 @@ use std::sync::Arc;
 use crate::digest::Sha256Digest;
 use crate::plan::ids::Ids;
 use crate::plan::manifest::Plan;
+use crate::plan::platform::{self, Platform};
 use crate::plan::size::SizeRequest;
 use crate::progress::{Cancel, Event, Reporter};
 use crate::registry::{self, Reference, Source, TargetRef};
 use crate::spec::Image;
+use crate::units::MIB;
 use crate::volume::Timestamp;
 
 pub use error::{Error, LayerError};
-pub use request::{Bios, BootLoader, DiskFormat, Outcome, Qcow2Compression, Request};
+pub use request::{Bios, BootLoader, Outcome, Qcow2Compression, Request};
 
 use import::Context;
 
@@ -49,10 +51,16 @@ pub fn build(
     }
     let target = target(request, &warnings)?;
     let time = stamp(request, image);
-    let plan = plan(request, &target, time);
+    let (platform, notice) = platform::choose(request.platform, &request.types);
+    if let Some(message) = notice {
+        warnings.report(Event::Warning { message });
+    }
+    let plan = plan(request, platform, &target, time);
     let ids = ids(request, image.manifest_digest, plan.digest());
     let context = Context { reporter: &warnings, cancel, threads: request.threads };
-    let inputs = install::Inputs { request, source: &source, target: &target, ids: &ids, time };
+    let profile = platform.profile();
+    let (source, target) = (&source, &target);
+    let inputs = install::Inputs { request, source, target, ids: &ids, time, profile: &profile };
     let disk = disk::make(inputs, context)?;
     artifacts::write(disk, plan, inputs, &warnings, context)
 }
@@ -111,7 +119,7 @@ fn stamp(request: &Request, image: &Image) -> Timestamp {
 
 /// Every choice that is made before the image's content is seen; what the image itself decides is
 /// bound by its digest.
-fn plan(request: &Request, target: &TargetRef, time: Timestamp) -> Plan {
+fn plan(request: &Request, platform: Platform, target: &TargetRef, time: Timestamp) -> Plan {
     let keys = request.root_ssh_authorized_keys.as_deref();
     Plan {
         arch: request.arch.rust_name().to_owned(),
@@ -123,6 +131,8 @@ fn plan(request: &Request, target: &TargetRef, time: Timestamp) -> Plan {
         },
         sector_size_bytes: request.sector_size.bytes(),
         bios: request.bios.name().to_owned(),
+        platform: platform.name().to_owned(),
+        size_granule_bytes: Some(granule_bytes(request)).filter(|granule| *granule > MIB),
         stateroot: request.stateroot.clone().unwrap_or_default(),
         target_imgref: target.image_reference(),
         ids: match request.ids {
@@ -135,6 +145,11 @@ fn plan(request: &Request, target: &TargetRef, time: Timestamp) -> Plan {
         root_ssh_authorized_keys_sha256: keys.map(|keys| Sha256Digest::of(keys).to_hex()),
         source_date_epoch: time.secs,
     }
+}
+
+/// What the disk's size is a multiple of, so that every type asked for accepts it.
+fn granule_bytes(request: &Request) -> u64 {
+    request.types.iter().map(|kind| kind.granule_bytes()).fold(MIB, u64::max)
 }
 
 fn ids(request: &Request, image: Sha256Digest, plan: Sha256Digest) -> Ids {

@@ -2,37 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::plan::platform::Platform;
 use crate::plan::size::SizeRequest;
+use crate::plan::types::DiskType;
 use crate::registry::{Environment, Reference, TargetRef};
 use crate::spec::Arch;
 use crate::units::SectorSize;
-
-/// A disk format that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DiskFormat {
-    /// The bytes of the disk, `image/disk.raw`.
-    Raw,
-    /// `qcow2/disk.qcow2`.
-    Qcow2,
-}
-
-impl DiskFormat {
-    /// What the command line and the build record call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Qcow2 => "qcow2",
-        }
-    }
-
-    /// Where it is in the output folder.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Raw => "image/disk.raw",
-            Self::Qcow2 => "qcow2/disk.qcow2",
-        }
-    }
-}
 
 /// How qcow2 clusters are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +71,10 @@ pub struct Request {
     pub arch: Arch,
     /// What the installed system updates from; the source when not given.
     pub target: Option<TargetRef>,
-    /// Formats in the order asked for, none twice, at least one.
-    pub formats: Vec<DiskFormat>,
+    /// Types in the order asked for, none twice, at least one.
+    pub types: Vec<DiskType>,
+    /// Where the disk is to run, when that was said.
+    pub platform: Option<Platform>,
     /// The folder that gets `qcow2/disk.qcow2` and so on.
     pub output: PathBuf,
     /// Size of the disk.
@@ -135,9 +112,41 @@ pub struct Request {
     pub environment: Environment,
 }
 
+impl Request {
+    /// A build with everything but the image at its default: a qcow2 in the current folder, on one
+    /// thread. `source_text` is the source as typed.
+    pub fn new(source: Reference, source_text: String, arch: Arch) -> Self {
+        Self {
+            source,
+            source_text,
+            arch,
+            target: None,
+            types: vec![DiskType::Qcow2],
+            platform: None,
+            output: PathBuf::from("."),
+            size: SizeRequest::Auto,
+            sector_size: SectorSize::B512,
+            bios: Bios::Auto,
+            explicit_rootfs: false,
+            kargs: Vec::new(),
+            karg_deletes: Vec::new(),
+            root_ssh_authorized_keys: None,
+            stateroot: None,
+            ids: Ids::Derived,
+            qcow2_compression: Qcow2Compression::Deflate,
+            boot_loader: BootLoader::FromImage,
+            source_date_epoch: None,
+            threads: 1,
+            authfile: None,
+            tls_verify: true,
+            environment: Environment::default(),
+        }
+    }
+}
+
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Paths of the artifacts, in the order of the formats; the manifest is last.
+    /// Paths of the artifacts, in the order of the types, none twice; the manifest is last.
     pub artifacts: Vec<PathBuf>,
 }

@@ -3,13 +3,17 @@
 //! 1. `root=`, `rootflags=`, `rw`, `boot=`
 //! 2. `kargs` of the install configuration
 //! 3. `kargs.d`
-//! 4. deletions: of the install configuration, then of the command line
-//! 5. arguments of the command line
+//! 4. those of the platform, which the official installer does not know
+//! 5. deletions: of the install configuration, then of the command line
+//! 6. arguments of the command line
 //!
-//! (6., `ostree=`, belongs to the boot entry.) A list with set semantics: adding an argument whose key
+//! (7., `ostree=`, belongs to the boot entry.) A list with set semantics: adding an argument whose key
 //! and value are there already changes nothing; the same key with another value stays beside it. In
 //! keys `-` and `_` are the same. Blanks within double quotes do not separate; quotes stay as written,
 //! but do not make a value another one.
+
+/// Ignition knows one platform: the chosen one replaces the image's.
+const IGNITION_PLATFORM: &str = "ignition.platform.id";
 
 /// Where kernel arguments come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,6 +28,8 @@ pub struct Sources<'a> {
     pub install: &'a [String],
     /// `kargs.d`, one string for each file.
     pub kargs_d: &'a [String],
+    /// The platform's.
+    pub platform: &'a [String],
     /// `install.karg-deletes`.
     pub install_deletes: &'a [String],
     /// `--karg-delete`.
@@ -51,6 +57,12 @@ impl Kargs {
             kargs.add(&format!("boot={boot}"));
         }
         sources.install.iter().chain(sources.kargs_d).for_each(|text| kargs.add(text));
+        sources.platform.iter().for_each(|karg| {
+            if key(karg) == IGNITION_PLATFORM {
+                kargs.delete(IGNITION_PLATFORM);
+            }
+            kargs.add(karg);
+        });
         sources
             .install_deletes
             .iter()
@@ -165,6 +177,19 @@ mod tests {
             kargs.as_slice(),
             ["rootflags=subvol=root", "rw", "boot=UUID=b", "b", "a=2", "c"]
         );
+    }
+
+    #[test]
+    fn the_platform_comes_after_the_image_and_before_deletions() {
+        let kargs = Kargs::from_sources(&Sources {
+            kargs_d: &owned(&["console=tty0 ignition.platform.id=metal quiet"]),
+            platform: &owned(&["console=tty0", "console=ttyS0", "ignition.platform.id=aws"]),
+            cli_deletes: &owned(&["console=tty0"]),
+            cli: &owned(&["console=tty1"]),
+            ..Sources::default()
+        });
+        let expected = "rw quiet console=ttyS0 ignition.platform.id=aws console=tty1";
+        assert_eq!(kargs.as_slice().join(" "), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::platform::Platform;
 use crate::digest::Sha256Digest;
 
 /// Every effective choice, before ids and sizes follow from it.
@@ -23,6 +24,12 @@ pub struct Plan {
     pub sector_size_bytes: u64,
     /// `--bios`: `auto`, `on` or `off`.
     pub bios: String,
+    /// `--platform`, or what the types imply: `generic`, `aws`.
+    #[serde(default = "generic", skip_serializing_if = "is_generic")]
+    pub platform: String,
+    /// What the disk's size is a multiple of, when that is more than 1 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_granule_bytes: Option<u64>,
     /// The stateroot.
     pub stateroot: String,
     /// What the installed system updates from.
@@ -37,6 +44,14 @@ pub struct Plan {
     pub root_ssh_authorized_keys_sha256: Option<String>,
     /// The time stamped where no contract fixes it, in seconds since 1970.
     pub source_date_epoch: i64,
+}
+
+fn generic() -> String {
+    Platform::Generic.name().to_owned()
+}
+
+fn is_generic(platform: &str) -> bool {
+    platform == Platform::Generic.name()
 }
 
 impl Plan {
@@ -153,6 +168,8 @@ mod tests {
             size: "auto".to_owned(),
             sector_size_bytes: 512,
             bios: "auto".to_owned(),
+            platform: generic(),
+            size_granule_bytes: None,
             stateroot: "default".to_owned(),
             target_imgref: "example.invalid/os:latest".to_owned(),
             ids: "derived".to_owned(),

@@ -3,6 +3,8 @@
 //! | module | what it decides |
 //! |---|---|
 //! | [`kargs`] | the kernel arguments and their order |
+//! | [`types`] | what can be made of a disk, and where it goes |
+//! | [`platform`] | what a disk gets for where it runs |
 //! | [`ids`] | every UUID and serial number of the disk |
 //! | [`layout`] | which partitions, where |
 //! | [`size`] | how large root and disk become |
@@ -20,9 +22,11 @@ pub mod ids;
 pub mod kargs;
 pub mod layout;
 pub mod manifest;
+pub mod platform;
 pub mod size;
 pub mod ssh;
 pub mod stateroot;
+pub mod types;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | `auto` | what is used, and as much again, at least 2 GiB, for the next upgrade | at least 10 GiB |
 //! | `min` | what is used, 3 % and 64 MiB | as it comes |
-//! | a number | the rest of the disk; an error when `min` would not fit | that, rounded up to 1 MiB |
+//! | a number | the rest of the disk; an error when `min` would not fit | that |
 //!
+//! The disk is rounded up to what every type asked for accepts, at least 1 MiB; root gets the rest.
 //! The disk is virtual: every format is sparse. 3 % is what ostree wants free before it writes.
 
 use std::str::FromStr;
@@ -66,8 +67,9 @@ impl FromStr for SizeRequest {
 }
 
 impl SizeRequest {
-    /// The sizes for a root file system that uses so many bytes, its own metadata with them.
-    pub fn decide(self, arch: Arch, used: ByteLen) -> Result<Sizes, PlanError> {
+    /// The sizes for a root file system that uses so many bytes, its own metadata with them. The disk
+    /// is a multiple of `granule_bytes`, a power of two and a multiple of 1 MiB.
+    pub fn decide(self, arch: Arch, used: ByteLen, granule_bytes: u64) -> Result<Sizes, PlanError> {
         let around = layout::overhead(arch).0;
         let disk_of = |root: u64| root.checked_add(around).ok_or(PlanError::TooLarge);
         let disk = match self {
@@ -86,7 +88,8 @@ impl SizeRequest {
                 disk
             }
         };
-        Ok(Sizes { disk: ByteLen(disk), root: ByteLen(disk - around) })
+        let disk = ByteLen(disk).checked_round_up(granule_bytes).ok_or(PlanError::TooLarge)?;
+        Ok(Sizes { disk, root: ByteLen(disk.0 - around) })
     }
 }
 
@@ -134,7 +137,7 @@ mod tests {
     }
 
     fn mib(request: SizeRequest, used_mib: u64) -> Result<(u64, u64), PlanError> {
-        let sizes = request.decide(Arch::X86_64, ByteLen(used_mib * MIB))?;
+        let sizes = request.decide(Arch::X86_64, ByteLen(used_mib * MIB), MIB)?;
         assert!(sizes.disk.0.is_multiple_of(MIB) && sizes.root.0.is_multiple_of(MIB));
         Ok((sizes.disk.0 / MIB, sizes.root.0 / MIB))
     }
@@ -158,13 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn types_that_want_whole_gibibytes_get_them() {
+        for request in [SizeRequest::Min, SizeRequest::Exact(ByteLen(3 * GIB + MIB))] {
+            let sizes = request.decide(Arch::X86_64, ByteLen(2 * GIB), GIB).unwrap();
+            assert!(sizes.disk.0.is_multiple_of(GIB), "{request:?}");
+            assert_eq!(sizes.root.0, sizes.disk.0 - 515 * MIB);
+        }
+    }
+
+    #[test]
     fn odd_lengths_are_rounded_up_and_huge_ones_refused() {
         let odd = SizeRequest::Exact(ByteLen(GIB + 1));
-        let sizes = odd.decide(Arch::Aarch64, ByteLen(1)).unwrap();
+        let sizes = odd.decide(Arch::Aarch64, ByteLen(1), MIB).unwrap();
         assert_eq!(sizes.disk, ByteLen(GIB + MIB));
         assert_eq!(sizes.root, ByteLen(GIB + MIB - 514 * MIB));
         for request in [SizeRequest::Auto, SizeRequest::Min] {
-            let refused = request.decide(Arch::X86_64, ByteLen(u64::MAX));
+            let refused = request.decide(Arch::X86_64, ByteLen(u64::MAX), MIB);
             assert_eq!(refused, Err(PlanError::TooLarge));
         }
     }

@@ -15,15 +15,13 @@ use std::sync::Arc;
 
 use bootc_image::pipeline::import::{Context, import};
 use bootc_image::pipeline::install::{Inputs, Installed, install};
-use bootc_image::pipeline::request::{
-    Bios, BootLoader, DiskFormat, Ids as IdSource, Qcow2Compression, Request,
-};
+use bootc_image::pipeline::request::{BootLoader, Request};
 use bootc_image::plan::ids::Ids;
-use bootc_image::plan::size::SizeRequest;
+use bootc_image::plan::platform::Platform;
+use bootc_image::plan::types::DiskType;
 use bootc_image::progress::{Cancel, Reporter, Silent};
 use bootc_image::registry::{Reference, Source, TargetRef};
 use bootc_image::spec::Arch;
-use bootc_image::units::SectorSize;
 use bootc_image::volume::Timestamp;
 use bootc_image::volume::memory::MemoryVolume;
 use bootc_image::{digest::Sha256Digest, ostree, pipeline};
@@ -41,29 +39,14 @@ fn golden() -> PathBuf {
 
 fn request(layout: &Path) -> Request {
     let source_text = format!("oci:{}:latest", layout.display());
+    let source = Reference::parse(&source_text).unwrap();
     Request {
-        source: Reference::parse(&source_text).unwrap(),
-        source_text,
-        arch: Arch::X86_64,
         target: Some(TargetRef::parse(TARGET).unwrap()),
-        formats: vec![DiskFormat::Raw],
-        output: PathBuf::new(),
-        size: SizeRequest::Auto,
-        sector_size: SectorSize::B512,
-        bios: Bios::Auto,
-        explicit_rootfs: false,
-        kargs: Vec::new(),
-        karg_deletes: Vec::new(),
-        root_ssh_authorized_keys: None,
-        stateroot: None,
-        ids: IdSource::Derived,
-        qcow2_compression: Qcow2Compression::None,
+        types: vec![DiskType::Raw],
         boot_loader: BootLoader::None,
         source_date_epoch: Some(EPOCH),
         threads: 2,
-        authfile: None,
-        tls_verify: true,
-        environment: Default::default(),
+        ..Request::new(source, source_text, Arch::X86_64)
     }
 }
 
@@ -82,8 +65,14 @@ fn install_image(layout: &Path) -> Result<(Installed<MemoryVolume>, Ids), pipeli
     let (cancel, target) = (Cancel::default(), TargetRef::parse(TARGET).unwrap());
     let source = pipeline::open_source(&request, &reporter(), &cancel)?;
     let ids = Ids::derive(source.image().manifest_digest, Sha256Digest::of(b"golden"));
-    let inputs =
-        Inputs { request: &request, source: &source, target: &target, ids: &ids, time: TIME };
+    let inputs = Inputs {
+        request: &request,
+        source: &source,
+        target: &target,
+        ids: &ids,
+        time: TIME,
+        profile: &Platform::Generic.profile(),
+    };
     Ok((install(MemoryVolume::default(), inputs, context(&cancel))?, ids))
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::boot::grub::fake_modules;
 use crate::boot::loader;
-use crate::boot::loader::BiosPlace;
+use crate::boot::loader::{BiosPlace, Menu};
 use crate::files::MemoryFiles;
 use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
@@ -53,6 +53,7 @@ fn target() -> Target<'static> {
         skip_boot_uuid: false,
         vmlinuz: "usr/lib/modules/1/vmlinuz",
         bios: Bios::No,
+        menu: Menu { timeout_secs: 1, serial: None },
     }
 }
 

@@ -15,13 +15,11 @@
 //!
 //! GRUB on UEFI and on BIOS read the same `grub.cfg`, though they may not have the same modules. Only
 //! what both have is used, and each reads entries as it can. The texts are `templates/grub-*.cfg`, the
-//! numbers in them `bootloaders/platforms.toml`.
+//! numbers in them the target's [`Menu`].
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-
-use super::super::loader::{BootFile, Content};
+use super::super::loader::{BootFile, Content, Menu};
 
 const STUB: &str = include_str!("../../../templates/grub-stub.cfg");
 const HEAD: &str = include_str!("../../../templates/grub-head.cfg");
@@ -30,7 +28,6 @@ const USER: &str = include_str!("../../../templates/grub-user.cfg");
 const PASSWORD: &str = include_str!("../../../templates/grub-password.cfg");
 const BRIDGE: &str = include_str!("../../../templates/grub-bridge.cfg");
 const TAIL: &str = include_str!("../../../templates/grub-tail.cfg");
-const PLATFORMS: &str = include_str!("../../../bootloaders/platforms.toml");
 
 /// What any reader needs to be built in, since modules cannot be loaded under Secure Boot.
 pub(super) const NEEDED: [&str; 9] = [
@@ -44,27 +41,6 @@ pub(super) const NEEDED: [&str; 9] = [
     "linux",
     "loadenv",
 ];
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Platforms {
-    generic: Menu,
-}
-
-/// How a menu shows.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Menu {
-    timeout_secs: u32,
-    serial: Serial,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Serial {
-    unit: u32,
-    speed: u32,
-}
 
 /// How GRUB reads boot entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,26 +133,27 @@ pub fn stub(root_uuid: &str) -> Vec<u8> {
 }
 
 /// The files of `/boot/grub2`.
-pub fn boot_files(grubs: Grubs<'_>) -> Vec<BootFile> {
+pub fn boot_files(grubs: Grubs<'_>, menu: Menu) -> Vec<BootFile> {
     let file = |path: &str, bytes| BootFile {
         path: path.to_owned(),
         mode: 0o600,
         content: Content::Bytes(bytes),
     };
-    vec![file("grub2/grub.cfg", grub_cfg(grubs).into_bytes()), file("grub2/grubenv", environment())]
+    let text = grub_cfg(grubs, menu).into_bytes();
+    vec![file("grub2/grub.cfg", text), file("grub2/grubenv", environment())]
 }
 
-fn grub_cfg(grubs: Grubs<'_>) -> String {
-    let platforms: Platforms = toml::from_str(PLATFORMS).expect("the table is tested");
-    let menu = platforms.generic;
+fn grub_cfg(grubs: Grubs<'_>, menu: Menu) -> String {
     let head = HEAD.replace("@TIMEOUT@", &menu.timeout_secs.to_string());
-    let serial = SERIAL
-        .replace("@SERIAL_UNIT@", &menu.serial.unit.to_string())
-        .replace("@SERIAL_SPEED@", &menu.serial.speed.to_string());
+    let serial = menu.serial.filter(|_| grubs.have("serial")).map(|port| {
+        SERIAL
+            .replace("@SERIAL_UNIT@", &port.unit.to_string())
+            .replace("@SERIAL_SPEED@", &port.speed.to_string())
+    });
     let efi_tail = grubs.uefi.is_some_and(|grub| grub.modules.contains("efifwsetup"));
     let sections = [
         Some(head),
-        grubs.have("serial").then_some(serial),
+        serial,
         Some(USER.to_owned()),
         grubs.have("password_pbkdf2").then(|| PASSWORD.to_owned()),
         Some(grubs.entries()),
@@ -197,7 +174,11 @@ pub(in crate::boot) fn environment() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::loader::SerialPort;
     use super::*;
+
+    const MENU: Menu =
+        Menu { timeout_secs: 1, serial: Some(SerialPort { unit: 0, speed: 115_200 }) };
 
     fn modules(more: &[&str]) -> BTreeSet<String> {
         NEEDED.iter().chain(more).map(|&name| name.to_owned()).collect()
@@ -209,7 +190,7 @@ mod tests {
 
     fn text(uefi: Option<&[&str]>, bios: Option<&[&str]>) -> String {
         let (uefi, bios) = (uefi.map(grub), bios.map(grub));
-        grub_cfg(Grubs { uefi: uefi.as_ref(), bios: bios.as_ref() })
+        grub_cfg(Grubs { uefi: uefi.as_ref(), bios: bios.as_ref() }, MENU)
     }
 
     #[test]
@@ -241,6 +222,10 @@ mod tests {
         }
         assert!(bare.contains("/user.cfg"), "{bare}");
         assert!(bare.ends_with("\nblscfg\n"), "{bare}");
+        let silent = Menu { timeout_secs: 5, serial: None };
+        let grub = grub(&["regexp", "serial"]);
+        let text = grub_cfg(Grubs { uefi: Some(&grub), bios: None }, silent);
+        assert!(text.contains("set timeout=5\n") && !text.contains("--unit"), "{text}");
     }
 
     #[test]
@@ -274,7 +259,7 @@ mod tests {
         assert_eq!(grubenv.len(), 1024);
         assert!(grubenv.starts_with(b"# GRUB Environment Block\n# W") && grubenv.ends_with(b"#"));
         let blscfg = grub(&["blscfg"]);
-        let files = boot_files(Grubs { uefi: Some(&blscfg), bios: None });
+        let files = boot_files(Grubs { uefi: Some(&blscfg), bios: None }, MENU);
         assert!(files.iter().all(|file| file.mode == 0o600));
     }
 }

@@ -37,7 +37,7 @@ fn nothing_typed_means_the_defaults() {
     assert_eq!(request.source_text, "r.example/os:1");
     assert_eq!(request.arch, Arch::Aarch64);
     assert_eq!(request.target, None);
-    assert_eq!(request.formats, [DiskFormat::Qcow2]);
+    assert_eq!(request.types, [DiskType::Qcow2]);
     assert_eq!(request.output, PathBuf::from("."));
     assert_eq!(request.size, SizeRequest::Auto);
     assert_eq!((request.sector_size, request.bios), (SectorSize::B512, Bios::Auto));
@@ -56,15 +56,15 @@ fn nothing_typed_means_the_defaults() {
 
 #[test]
 fn types_keep_their_order_and_lose_repetitions() {
-    use DiskFormat::{Qcow2, Raw};
-    let cases: [(&[&str], &[DiskFormat]); 4] = [
+    use DiskType::{Qcow2, Raw};
+    let cases: [(&[&str], &[DiskType]); 4] = [
         (&["--type", "raw"], &[Raw]),
         (&["--type=raw,qcow2"], &[Raw, Qcow2]),
         (&["--type=qcow2", "--type", "raw"], &[Qcow2, Raw]),
         (&["--type=raw,qcow2,raw", "--type=qcow2"], &[Raw, Qcow2]),
     ];
     for (words, expected) in cases {
-        assert_eq!(meant(words).formats, expected, "{words:?}");
+        assert_eq!(meant(words).types, expected, "{words:?}");
     }
 }
 

@@ -1,0 +1,108 @@
+//! The disk becomes what was asked for, and the build record beside it.
+//!
+//! | file | what it makes |
+//! |---|---|
+//! | `workshop` | each artifact, and what several of them hold only once |
+//! | `ami` | `ami.json`, what Amazon's EC2 is told |
+//!
+//! All are temporary files until everything is complete; the bytes of the disk are the canvas, renamed
+//! when they were asked for and removed when not.
+
+mod ami;
+mod workshop;
+
+use std::collections::BTreeMap;
+
+use self::workshop::Workshop;
+use super::Recorder;
+use super::disk::Disk;
+use super::error::Error;
+use super::import::Context;
+use super::install::Inputs;
+use super::request::Outcome;
+use crate::format;
+use crate::output::Pending;
+use crate::plan::ids::Ids;
+use crate::plan::manifest::{DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan};
+
+/// Writes all artifacts and the record, then gives them their names.
+pub fn write(
+    disk: Disk,
+    plan: Plan,
+    inputs: Inputs<'_>,
+    recorder: &Recorder<'_>,
+    context: Context<'_>,
+) -> Result<Outcome, Error> {
+    let request = inputs.request;
+    let blocks =
+        format::blocks_digest(disk.file.file(), disk.size, request.threads, context.cancel)
+            .map_err(|source| Error::format(disk.file.target(), source))?;
+    let mut workshop = Workshop::new(&disk, inputs, context);
+    for kind in &request.types {
+        workshop.make(*kind)?;
+    }
+    let (artifacts, mut complete) = workshop.finish();
+    let record = Manifest {
+        version: Manifest::VERSION,
+        image: ImageRecord {
+            digest: inputs.source.image().manifest_digest.to_oci(),
+            commit: disk.installed.commit.to_hex(),
+            kernel: disk.installed.kernel.clone(),
+        },
+        plan: Plan { stateroot: disk.installed.stateroot.clone(), ..plan },
+        disk: disk_record(&disk, inputs.ids, blocks.to_hex()),
+        warnings: recorder.warnings(),
+        artifacts,
+    };
+    let types: Vec<&str> = request.types.iter().map(|kind| kind.name()).collect();
+    let manifest = text(inputs, &Manifest::file_name(&types), &record.to_json())?;
+    if context.cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    if request.types.iter().any(|kind| kind.is_raw()) {
+        complete.push(disk.file);
+    }
+    complete.push(manifest);
+    let mut paths: Vec<_> = (record.artifacts.iter().map(|artifact| &artifact.path))
+        .map(|path| request.output.join(path))
+        .collect();
+    paths.extend(complete.last().map(|manifest| manifest.target().to_owned()));
+    let mut told = std::collections::BTreeSet::new();
+    paths.retain(|path| told.insert(path.clone()));
+    for pending in complete {
+        pending.commit()?;
+    }
+    Ok(Outcome { artifacts: paths })
+}
+
+/// A text file that is complete but for its name; `path` is in the output folder.
+fn text(inputs: Inputs<'_>, path: &str, text: &str) -> Result<Pending, Error> {
+    use std::os::unix::fs::FileExt as _;
+    let pending = Pending::create(&inputs.request.output.join(path))?;
+    let written = pending.file().write_all_at(text.as_bytes(), 0);
+    written.map_err(|source| pending.error(source))?;
+    Ok(pending)
+}
+
+fn disk_record(disk: &Disk, ids: &Ids, blocks_sha256: String) -> DiskRecord {
+    let partitions = disk.partitions.iter().map(|partition| PartitionRecord {
+        name: partition.name.to_owned(),
+        type_guid: partition.type_guid.to_string(),
+        start_bytes: partition.start.0,
+        len_bytes: partition.len.0,
+    });
+    let ids = [
+        ("disk", ids.disk.to_string()),
+        ("esp", ids.esp.to_string()),
+        ("esp-serial", format!("{:08x}", ids.esp_serial)),
+        ("root", ids.root.to_string()),
+        ("root-fs", ids.root_fs.to_string()),
+    ];
+    DiskRecord {
+        size_bytes: disk.size.0,
+        blocks_sha256,
+        kernel_arguments: disk.installed.kernel_arguments.clone(),
+        ids: ids.map(|(what, id)| (what.to_owned(), id)).into_iter().collect::<BTreeMap<_, _>>(),
+        partitions: partitions.collect(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be made of a disk: the types of `--type`, with the names that existing scripts know.
+//!
+//! | type | file below the output folder | sizes that it accepts | platform |
+//! |---|---|---|---|
+//! | `qcow2` | `qcow2/disk.qcow2` | any | |
+//! | `raw` | `image/disk.raw` | any | |
+//! | `ami` | `image/disk.raw`, `image/ami.json` | whole GiB, as volumes have | `aws` |
+//!
+//! Every disk is a whole number of MiB anyway.
+
+use super::platform::Platform;
+use crate::units::{GIB, MIB};
+
+/// A type of artifact that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DiskType {
+    /// QEMU's format.
+    Qcow2,
+    /// The bytes of the disk.
+    Raw,
+    /// The bytes of the disk, and how Amazon's EC2 is told about them.
+    Ami,
+}
+
+impl DiskType {
+    /// All there are, in the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Qcow2, Self::Raw, Self::Ami];
+
+    /// What the command line and the build record call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+            Self::Ami => "ami",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "QEMU's format",
+            Self::Raw => "the bytes of the disk, as a sparse file",
+            Self::Ami => "the bytes of the disk, and ami.json with what EC2 is to be told",
+        }
+    }
+
+    /// Where its file or folder is in the output folder.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2/disk.qcow2",
+            Self::Raw | Self::Ami => RAW_PATH,
+        }
+    }
+
+    /// Whether it is the bytes of the disk themselves.
+    pub fn is_raw(self) -> bool {
+        matches!(self, Self::Raw | Self::Ami)
+    }
+
+    /// What the disk's size is a multiple of, in bytes: a power of two.
+    pub fn granule_bytes(self) -> u64 {
+        match self {
+            Self::Ami => GIB,
+            _ => MIB,
+        }
+    }
+
+    /// Where disks of this type run, when there is one place.
+    pub fn platform(self) -> Option<Platform> {
+        match self {
+            Self::Qcow2 | Self::Raw => None,
+            Self::Ami => Some(Platform::Aws),
+        }
+    }
+}
+
+/// Where the bytes of the disk are in the output folder.
+pub const RAW_PATH: &str = "image/disk.raw";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_told_apart() {
+        let names: std::collections::BTreeSet<_> =
+            DiskType::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), DiskType::ALL.len());
+        let paths: std::collections::BTreeSet<_> =
+            DiskType::ALL.iter().map(|kind| kind.path()).collect();
+        assert_eq!(paths.len(), DiskType::ALL.len() - 1, "ami and raw are one file");
+        assert!(DiskType::ALL.iter().all(|kind| kind.granule_bytes().is_power_of_two()));
+    }
+}
