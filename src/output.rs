@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{chown, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,15 @@ pub struct Pending {
     /// Directories made for it, the outermost first.
     made: Vec<PathBuf>,
     committed: bool,
+}
+
+/// Who is to own what is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's number.
+    pub uid: u32,
+    /// The group's; unchanged when not given.
+    pub gid: Option<u32>,
 }
 
 /// Why an artifact did not get to its place.
@@ -95,6 +105,15 @@ impl Pending {
     /// The error for `source`, met while writing this file.
     pub fn error(&self, source: io::Error) -> OutputError {
         OutputError::new(&self.target, source)
+    }
+
+    /// Gives the file, and the directories made for it, to somebody.
+    pub fn give_to(&self, owner: Owner) -> Result<(), OutputError> {
+        let Owner { uid, gid } = owner;
+        fchown(&self.file, Some(uid), gid).map_err(|source| self.error(source))?;
+        self.made.iter().try_for_each(|path| {
+            chown(path, Some(uid), gid).map_err(|source| OutputError::new(path, source))
+        })
     }
 
     /// Gives the file its name.
@@ -190,6 +209,22 @@ mod tests {
         drop(first);
         second.commit().unwrap();
         assert_eq!(names(&folder.path().join("a/b")), ["disk"]);
+    }
+
+    #[test]
+    fn what_is_made_can_be_given_away() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let pending = Pending::create(&folder.path().join("new/disk")).unwrap();
+        let mine = folder.path().metadata().unwrap();
+        // another user only for those who may
+        let uid = if mine.uid() == 0 { 4242 } else { mine.uid() };
+        pending.give_to(Owner { uid, gid: None }).unwrap();
+        let path = pending.commit().unwrap();
+        for path in [path.as_path(), path.parent().unwrap()] {
+            let found = path.metadata().unwrap();
+            assert_eq!((found.uid(), found.gid()), (uid, mine.gid()), "{}", path.display());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use clap::builder::{BoolishValueParser, PossibleValue};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::drop_in::DropIn;
 use crate::pipeline::{Bios, Qcow2Compression};
 use crate::plan::platform::Platform;
 use crate::plan::types::DiskType;
@@ -89,7 +90,7 @@ pub struct BuildArgs {
     pub sector_size: Sectors,
 
     /// Choose the image for this architecture [default: the host's].
-    #[arg(long, value_name = "ARCH", value_enum)]
+    #[arg(long, visible_alias = "target-arch", value_name = "ARCH", value_enum)]
     pub arch: Option<ArchName>,
 
     /// Let the installed system update from this image [default: IMAGE].
@@ -149,10 +150,18 @@ pub struct BuildArgs {
     #[arg(long, short, conflicts_with_all = ["verbose", "progress"])]
     pub quiet: bool,
 
+    /// Give what is made to this user, and group.
+    #[arg(long, value_name = "UID[:GID]")]
+    pub chown: Option<String>,
+
     /// Work with this many threads, 1 to 1024 [default: as many as the host has processors]. The
     /// disk does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+
+    /// Options of bootc-image-builder.
+    #[command(flatten)]
+    pub drop_in: DropIn,
 }
 
 /// A type of disk, as typed.
@@ -271,9 +280,13 @@ pub enum Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProgressStyle {
     /// Bars on a terminal, plain lines elsewhere.
+    #[value(alias = "term")]
     Auto,
     /// One line for each step.
     Plain,
+    /// One line for each step, and details.
+    #[value(alias = "debug")]
+    Verbose,
     /// One JSON object a line for each event, warnings and errors among them.
     Json,
     /// Warnings and errors only.

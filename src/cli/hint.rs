@@ -67,6 +67,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn of_request(error: &RequestError) -> Option<String> {
     match error {
+        RequestError::DropIn(refused) => Some(refused.hint().into()),
         RequestError::RootFsNotYet(_) => {
             Some("leave `--rootfs` out, or use `--rootfs ext4`".into())
         }

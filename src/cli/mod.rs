@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `args` | options as typed |
+//! | `drop_in` | what scripts for bootc-image-builder say |
 //! | `surroundings` | environment, host and chance |
 //! | `request` | options as meant |
 //! | `progress` | events drawn as bars, lines or JSON |
@@ -28,9 +29,10 @@ use self::progress::Screen;
 use self::report::Report;
 use self::surroundings::Surroundings;
 use crate::pipeline;
-use crate::progress::{Cancel, Reporter};
+use crate::progress::{Cancel, Event, Reporter};
 
 mod args;
+mod drop_in;
 mod generate;
 mod hint;
 mod progress;
@@ -44,7 +46,7 @@ const USAGE: u8 = 2;
 
 /// Does what the command line says.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(words) {
+    let args = match Args::try_parse_from(drop_in::translate(words)) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are such "errors" too, with code 0; nobody reads them on a closed pipe.
@@ -78,6 +80,9 @@ fn build(args: &BuildArgs, around: &Surroundings) -> ExitCode {
     };
     let cancel = Cancel::default();
     let reporter: Arc<dyn Reporter> = screen.clone();
+    for message in args.drop_in.notices() {
+        reporter.report(Event::Warning { message });
+    }
     let stopped_by = signals::watch(&cancel, &reporter);
     let result = pipeline::build(&request, &reporter, &cancel);
     screen.clear();

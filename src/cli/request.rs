@@ -6,7 +6,9 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::args::{ArchName, BuildArgs, IdSource, RootFs, Sectors, TypeName};
+use super::drop_in::Refused;
 use super::surroundings::{Surroundings, random_bytes};
+use crate::output::Owner;
 use crate::pipeline::request::Ids;
 use crate::pipeline::{Bios, BootLoader, Request};
 use crate::plan::PlanError;
@@ -70,6 +72,12 @@ pub enum RequestError {
     /// The file with SSH keys holds something else.
     #[error("`{}` holds more than {KEYS_LIMIT_BYTES} bytes: it is no list of SSH keys", .0.display())]
     KeysTooLarge(PathBuf),
+    /// An option of bootc-image-builder that cannot be honoured.
+    #[error(transparent)]
+    DropIn(#[from] Refused),
+    /// `--chown` names no owner.
+    #[error("`--chown {}` is no `UID` or `UID:GID`", .0.escape_debug())]
+    Chown(String),
     /// The system has no random bytes.
     #[error("getting random bytes for `--ids random`")]
     Random(#[source] io::Error),
@@ -87,6 +95,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
     if let Some(name) = unsupported(args.rootfs) {
         return Err(RequestError::RootFsNotYet(name));
     }
+    args.drop_in.check()?;
     let check_kargs = |option, kargs: &[String]| {
         kargs.iter().try_for_each(|karg| check_karg(option, karg)).map(|()| kargs.to_vec())
     };
@@ -114,6 +123,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         source_date_epoch: (around.source_date_epoch.as_deref())
             .map(source_date_epoch)
             .transpose()?,
+        owner: args.chown.as_deref().map(owner).transpose()?,
         threads: args.threads.map_or(around.processors.max(1), usize::from),
         authfile: args.authfile.clone(),
         tls_verify: args.tls_verify,
@@ -190,6 +200,23 @@ fn stateroot(name: &str) -> Result<String, RequestError> {
         _ => return Ok(name.to_owned()),
     };
     Err(RequestError::Stateroot { name: name.to_owned(), problem })
+}
+
+/// Numbers only: names would be those of this host.
+fn owner(text: &str) -> Result<Owner, RequestError> {
+    let number = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // the highest number means "none" to the system
+        let parsed = Some(text).filter(|_| is_number)?.parse().ok();
+        parsed.filter(|number| *number != u32::MAX)
+    };
+    let (uid, gid) = text.split_once(':').map_or((text, None), |(uid, gid)| (uid, Some(gid)));
+    let owner = match (number(uid), gid.map(number)) {
+        (Some(uid), None) => Some(Owner { uid, gid: None }),
+        (Some(uid), Some(Some(gid))) => Some(Owner { uid, gid: Some(gid) }),
+        _ => None,
+    };
+    owner.ok_or_else(|| RequestError::Chown(text.to_owned()))
 }
 
 fn source_date_epoch(value: &OsStr) -> Result<i64, RequestError> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::output::Owner;
 use crate::plan::platform::Platform;
 use crate::plan::size::SizeRequest;
 use crate::plan::types::DiskType;
@@ -77,6 +78,8 @@ pub struct Request {
     pub platform: Option<Platform>,
     /// The folder that gets `qcow2/disk.qcow2` and so on.
     pub output: PathBuf,
+    /// Who is to own what is made, when not who makes it.
+    pub owner: Option<Owner>,
     /// Size of the disk.
     pub size: SizeRequest,
     /// Size of its sectors.
@@ -124,6 +127,7 @@ impl Request {
             types: vec![DiskType::Qcow2],
             platform: None,
             output: PathBuf::from("."),
+            owner: None,
             size: SizeRequest::Auto,
             sector_size: SectorSize::B512,
             bios: Bios::Auto,

@@ -26,10 +26,13 @@ pub(super) fn screen(args: &BuildArgs, around: &Surroundings) -> Arc<dyn Screen>
     let colour = has_colour(around);
     let style = if args.quiet { ProgressStyle::None } else { args.progress };
     let moves = io::stderr().is_terminal() && around.terminal_moves;
-    let lines = |steps| lines::Lines::new(steps, args.verbose, colour);
+    let verbose = args.verbose || style == ProgressStyle::Verbose;
+    let lines = |steps| lines::Lines::new(steps, verbose, colour);
     match style {
         ProgressStyle::Auto if moves => Arc::new(bars::Bars::new(lines(true))),
-        ProgressStyle::Auto | ProgressStyle::Plain => Arc::new(lines(true)),
+        ProgressStyle::Auto | ProgressStyle::Plain | ProgressStyle::Verbose => {
+            Arc::new(lines(true))
+        }
         ProgressStyle::None => Arc::new(lines(false)),
         ProgressStyle::Json => Arc::new(json::Json::new(args.verbose)),
     }

@@ -69,6 +69,9 @@ pub fn write(
     paths.extend(complete.last().map(|manifest| manifest.target().to_owned()));
     let mut told = std::collections::BTreeSet::new();
     paths.retain(|path| told.insert(path.clone()));
+    if let Some(owner) = request.owner {
+        complete.iter().try_for_each(|pending| pending.give_to(owner))?;
+    }
     for pending in complete {
         pending.commit()?;
     }
