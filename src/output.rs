@@ -5,12 +5,15 @@
 //! and the directories made for it as far as they are empty. After a kill the hidden file remains,
 //! and the next run takes the next number.
 //!
+//! A [`Scratch`] is a folder in the same style, `.NAME.0.partial`, which only its owner may enter, and
+//! which never gets another name.
+//!
 //! Nothing is synced: a rename orders names and content against other processes, not against a power
 //! cut, and an artifact can be made again. Who installs onto a device syncs the device.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{chown, fchown};
+use std::os::unix::fs::{DirBuilderExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -134,6 +137,46 @@ impl Drop for Pending {
     }
 }
 
+/// A folder for what nobody wants to keep; it goes away with all that is in it when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    /// Directories made for it, the outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Scratch {
+    /// Makes a folder in `parent`, and the directories above it; `name` says what it is for.
+    pub fn create(parent: &Path, name: &str) -> Result<Self, OutputError> {
+        let made = make_directories(parent)?;
+        for number in 0..1000 {
+            let path = parent.join(format!(".{name}.{number}.partial"));
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self { path, made }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => {
+                    remove_directories(&made);
+                    return Err(OutputError::new(&path, source));
+                }
+            }
+        }
+        Err(OutputError::new(&parent.join(name), io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nobody is left to tell when it fails.
+        let _ = fs::remove_dir_all(&self.path);
+        remove_directories(&self.made);
+    }
+}
+
 fn create_partial(folder: &Path, name: &str) -> Result<(File, PathBuf), OutputError> {
     for number in 0..1000 {
         let partial = folder.join(format!(".{name}.{number}.partial"));
@@ -236,5 +279,23 @@ mod tests {
         fs::write(folder.path().join("file"), "").unwrap();
         let below_a_file = Pending::create(&folder.path().join("file/disk"));
         assert!(matches!(below_a_file, Err(OutputError::Io { .. })));
+    }
+
+    #[test]
+    fn scratch_is_private_and_goes_away() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("a/b");
+        let first = Scratch::create(&below, "x").unwrap();
+        let second = Scratch::create(&below, "x").unwrap();
+        assert_ne!(first.path(), second.path());
+        assert_eq!(first.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        fs::create_dir(first.path().join("d")).unwrap();
+        fs::write(first.path().join("d/f"), "x").unwrap();
+        drop(second);
+        drop(first);
+        assert!(names(folder.path()).is_empty());
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(Scratch::create(&folder.path().join("file"), "x").is_err());
     }
 }
