@@ -10,7 +10,7 @@ use crate::spec::Arch;
 /// Environment variables, and what the host is like.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    /// Where registry credentials may be.
+    /// Where registry credentials and configuration may be.
     pub registry: Environment,
     /// `SOURCE_DATE_EPOCH`, unread.
     pub source_date_epoch: Option<OsString>,
@@ -35,6 +35,9 @@ impl Surroundings {
                 xdg_config_home: path("XDG_CONFIG_HOME"),
                 registry_auth_file: path("REGISTRY_AUTH_FILE"),
                 docker_config: path("DOCKER_CONFIG"),
+                registries_conf: path("CONTAINERS_REGISTRIES_CONF"),
+                short_name_aliases: short_name_aliases(),
+                etc: Some(PathBuf::from("/etc")),
             },
             source_date_epoch: variable("SOURCE_DATE_EPOCH"),
             no_color: set("NO_COLOR").is_some(),
@@ -43,6 +46,17 @@ impl Surroundings {
             processors: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
     }
+}
+
+/// Where podman writes aliases down: root's are apart from those of users.
+fn short_name_aliases() -> Option<PathBuf> {
+    let cache = if rustix::process::geteuid().is_root() {
+        Some(PathBuf::from("/var/cache"))
+    } else {
+        let home = || Some(PathBuf::from(set("HOME")?).join(".cache"));
+        set("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
+    };
+    Some(cache?.join("containers/short-name-aliases.conf"))
 }
 
 /// Bytes that nobody can guess.

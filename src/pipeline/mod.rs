@@ -49,7 +49,7 @@ pub fn build(
     for message in &image.warnings {
         warnings.report(Event::Warning { message: message.clone() });
     }
-    let target = target(request, &warnings)?;
+    let target = target(request, source.reference(), &warnings)?;
     let time = stamp(request, image);
     let (platform, notice) = platform::choose(request.platform, &request.types);
     if let Some(message) = notice {
@@ -78,6 +78,7 @@ pub fn open_source(
         authfile: request.authfile.clone(),
         tls_verify: request.tls_verify,
         environment: request.environment.clone(),
+        scratch: request.output.clone(),
         ..registry::Options::new(request.arch)
     };
     let source = Source::open(&request.source, &options)?;
@@ -86,11 +87,15 @@ pub fn open_source(
 }
 
 /// What the installed system updates from: as asked for, else the source.
-fn target(request: &Request, reporter: &dyn Reporter) -> Result<TargetRef, Error> {
+fn target(
+    request: &Request,
+    source: &Reference,
+    reporter: &dyn Reporter,
+) -> Result<TargetRef, Error> {
     if let Some(target) = &request.target {
         return Ok(target.clone());
     }
-    let target = default_target(&request.source, &request.source_text)?;
+    let target = default_target(source)?;
     if !target.is_registry() {
         let message = format!(
             "the installed system cannot update from `{}`; name a registry with `--target-imgref`",
@@ -101,12 +106,13 @@ fn target(request: &Request, reporter: &dyn Reporter) -> Result<TargetRef, Error
     Ok(target)
 }
 
-/// The source as typed, but without a digest: that would pin the machine to this image for ever
-/// (ostree-contract 4.6).
-fn default_target(source: &Reference, text: &str) -> Result<TargetRef, Error> {
+/// The source as typed, a short name completed, whichever mirror it is read from; but without a
+/// digest: that would pin the machine to this image for ever (ostree-contract 4.6).
+fn default_target(source: &Reference) -> Result<TargetRef, Error> {
+    let text = source.to_string();
     let name = match source {
-        Reference::Registry(_) => text.split('@').next().unwrap_or_default(),
-        Reference::OciDir(_) | Reference::OciArchive(_) => text,
+        Reference::Registry(_) | Reference::Short(_) => text.split('@').next().unwrap_or_default(),
+        _ => &text,
     };
     Ok(TargetRef::parse(name).map_err(registry::Error::from)?)
 }
@@ -197,9 +203,13 @@ mod tests {
             (format!("host.example/os:1@{digest}"), "ostree-unverified-registry:host.example/os:1"),
             (format!("host.example/os@{digest}"), "ostree-unverified-registry:host.example/os"),
             ("oci:/a@b:tag".to_owned(), "ostree-unverified-image:oci:/a@b:tag"),
+            (
+                "containers-storage:x@0123".to_owned(),
+                "ostree-unverified-image:containers-storage:x@0123",
+            ),
         ] {
             let reference = Reference::parse(&source).unwrap();
-            assert_eq!(default_target(&reference, &source).unwrap().origin(), origin);
+            assert_eq!(default_target(&reference).unwrap().origin(), origin);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! guesses short names. What is left of its work is a token request.
 //!
 //! TLS is rustls with ring: one C compiler run, no cmake, and the same on every architecture.
-//! Certificates are checked against the machine's own store.
+//! Certificates are checked against the machine's own store and those meant for this registry.
 
 use std::error::Error as _;
 use std::fmt;
@@ -16,10 +16,11 @@ use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
+use super::certificates::Certificates;
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Secret};
 use super::error::Error;
-use super::reference::RegistryReference;
+use super::name::RegistryReference;
 use super::retry::{Patience, is_passing};
 use crate::progress::Cancel;
 
@@ -38,6 +39,14 @@ pub(crate) struct Client {
     tls_verify: bool,
     pub(crate) patience: Patience,
     cancel: Cancel,
+}
+
+/// How the two sides prove who they are.
+#[derive(Debug, Default)]
+pub(crate) struct Trust {
+    /// Whether to check certificates and to refuse plain HTTP.
+    pub(crate) verify: bool,
+    pub(crate) certificates: Certificates,
 }
 
 /// What every request carries.
@@ -79,13 +88,14 @@ impl Client {
     pub(crate) async fn connect(
         name: &RegistryReference,
         credentials: Option<Credentials>,
-        tls_verify: bool,
+        trust: Trust,
         patience: Patience,
         cancel: Cancel,
     ) -> Result<Self, Error> {
         let (host, repository) = api_name(name);
+        let tls_verify = trust.verify;
         let mut client = Self {
-            http: http_client(&host, tls_verify, &patience)
+            http: http_client(&host, trust, &patience)
                 .map_err(|error| connection(&host, tls_verify, error))?,
             base: format!("https://{host}"),
             host,
@@ -299,17 +309,23 @@ fn api_name(name: &RegistryReference) -> (String, String) {
 
 fn http_client(
     host: &str,
-    tls_verify: bool,
+    trust: Trust,
     patience: &Patience,
 ) -> Result<reqwest::Client, reqwest::Error> {
     // Fails only when the process already has a provider, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("bootc-image/", env!("CARGO_PKG_VERSION")))
-        .https_only(tls_verify)
-        .tls_danger_accept_invalid_certs(!tls_verify)
+        .https_only(trust.verify)
+        .tls_danger_accept_invalid_certs(!trust.verify)
         .connect_timeout(patience.stall)
         .read_timeout(patience.stall);
+    if trust.verify && !trust.certificates.authorities.is_empty() {
+        builder = builder.tls_certs_merge(trust.certificates.authorities);
+    }
+    if let Some(identity) = trust.certificates.identity {
+        builder = builder.identity(identity);
+    }
     let local = ["localhost", "127.", "[::1]"].iter().any(|prefix| host.starts_with(prefix));
     if local { builder.no_proxy().build() } else { builder.build() }
 }

@@ -6,6 +6,7 @@
 //! 1. `$XDG_RUNTIME_DIR/containers/auth.json`
 //! 2. `${XDG_CONFIG_HOME:-~/.config}/containers/auth.json`
 //! 3. `${DOCKER_CONFIG:-~/.docker}/config.json`
+//! 4. `~/.dockercfg`
 //!
 //! Within a file `credHelpers` goes first, then `auths`, where the most specific of
 //! `host/namespace/repository`, `host/namespace` and `host` wins, then `credsStore`. Helpers are
@@ -19,6 +20,7 @@ use docker_credential::{CredentialRetrievalError, DockerCredential};
 use serde::Deserialize;
 
 use super::error::Error;
+use super::pull_secret;
 use super::source::read_limited;
 
 const AUTH_FILE_LIMIT_BYTES: u64 = 4 << 20;
@@ -36,6 +38,12 @@ pub struct Environment {
     pub registry_auth_file: Option<PathBuf>,
     /// `DOCKER_CONFIG`
     pub docker_config: Option<PathBuf>,
+    /// `CONTAINERS_REGISTRIES_CONF`
+    pub registries_conf: Option<PathBuf>,
+    /// The aliases that podman wrote down for this user.
+    pub short_name_aliases: Option<PathBuf>,
+    /// `/etc`; without it nothing of the machine's own configuration is read.
+    pub etc: Option<PathBuf>,
 }
 
 /// A name and password, or a token that stands for them.
@@ -98,6 +106,7 @@ fn default_files(environment: &Environment) -> Vec<PathBuf> {
         environment.xdg_runtime_dir.as_ref().map(|dir| dir.join("containers/auth.json")),
         config.map(|dir| dir.join("containers/auth.json")),
         docker.map(|dir| dir.join("config.json")),
+        in_home(".dockercfg"),
     ];
     files.into_iter().flatten().collect()
 }
@@ -113,7 +122,8 @@ fn read(path: &Path) -> Result<Option<AuthFile>, Error> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Some(AuthFile::default()));
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| credentials_error(path, error))
+    let auths = pull_secret::auths(&bytes).map_err(|reason| credentials_error(path, reason))?;
+    serde_json::from_value(auths).map(Some).map_err(|error| credentials_error(path, error))
 }
 
 fn in_file(
@@ -253,6 +263,9 @@ mod tests {
             found.map(|found| found.path)
         };
         assert_eq!(find(&environment, None), None);
+        let old = dir.path().join("home/.dockercfg");
+        write(&old, r#"{"r.example":{"auth":"aHViOnA="}}"#);
+        assert_eq!(find(&environment, None), Some(old));
         let docker = dir.path().join("home/.docker/config.json");
         write(&docker, FILE);
         assert_eq!(find(&environment, None), Some(docker));

@@ -32,6 +32,104 @@ pub enum Error {
         /// What is not there.
         missing: &'static str,
     },
+    /// The tar is none of Docker's archives, or not a whole one.
+    #[error("`{}` is no whole archive of `docker save`: it has no `{missing}`", path.display())]
+    NotADockerArchive {
+        /// The archive.
+        path: PathBuf,
+        /// What is not there.
+        missing: String,
+    },
+    /// The folder is none of skopeo's.
+    #[error("`{}` is no folder that skopeo wrote as `dir:`: it has no `{missing}`", path.display())]
+    NotADir {
+        /// The folder.
+        path: PathBuf,
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// An archive that disagrees with its config.
+    #[error("`{}` has {layers} layers, but the image's config {diff_ids}", path.display())]
+    LayerCount {
+        /// The archive.
+        path: PathBuf,
+        /// Layers in the archive's manifest.
+        layers: usize,
+        /// Digests in the config.
+        diff_ids: usize,
+    },
+    /// An archive with one file for layers that differ.
+    #[error("`{}` has one file, `{layer}`, for two different layers", path.display())]
+    SharedLayer {
+        /// The archive.
+        path: PathBuf,
+        /// The file.
+        layer: String,
+    },
+    /// The program that reads local storage is not there.
+    #[error("`containers-storage:` is read by skopeo, which is not installed")]
+    NoSkopeo,
+    /// The program that reads local storage failed.
+    #[error("skopeo cannot read `containers-storage:{name}`: {reason}")]
+    Skopeo {
+        /// The image as typed.
+        name: String,
+        /// Its words.
+        reason: String,
+    },
+    /// An image in local storage became another one while it was read.
+    #[error("`containers-storage:{0}` changed while it was read")]
+    StorageChanged(String),
+    /// A folder for temporary files cannot be used.
+    #[error("temporary files in `{}`: {source}", path.display())]
+    Scratch {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of registries.conf does not say what it means.
+    #[error("`{}`: {reason}", path.display())]
+    RegistriesConf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// The registry may not be used.
+    #[error("`{name}` may not be pulled: `{}` blocks `{prefix}`", path.display())]
+    Blocked {
+        /// Host and repository.
+        name: String,
+        /// The registry, as the file has it.
+        prefix: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A short name for which several registries would do.
+    #[error("`{name}` does not say which registry; it may be one of: {}", list(candidates))]
+    AmbiguousName {
+        /// The name as typed.
+        name: String,
+        /// The full names that it may stand for.
+        candidates: Vec<String>,
+    },
+    /// Neither the registry nor its mirrors will do.
+    #[error("{source} (mirrors failed too: {})", list(mirrors))]
+    Mirrors {
+        /// Each mirror, and what is wrong with it.
+        mirrors: Vec<String>,
+        /// What is wrong with the registry itself.
+        source: Box<Error>,
+    },
+    /// A certificate or key for a registry cannot be used.
+    #[error("`{}`: {reason}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The archive is compressed.
     #[error("`{}` is compressed ({format}): decompress it first", path.display())]
     CompressedArchive {

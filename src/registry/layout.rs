@@ -8,18 +8,16 @@
 //!
 //! An archive is indexed once, then its blobs are read in place; so it must not be compressed.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use super::error::Error;
 use super::manifest::{Index, IndexEntry};
 use super::model::MANIFEST_LIMIT_BYTES;
 use super::reference::LayoutReference;
 use super::source::{Store, Top, read_limited, read_verified};
+use super::tar_index::{Repeats, TarIndex};
 use crate::digest::Sha256Digest;
 use crate::progress::Cancel;
 
@@ -35,7 +33,7 @@ pub(crate) struct Layout {
 #[derive(Debug)]
 enum Files {
     Dir,
-    Archive(Archive),
+    Archive(TarIndex),
 }
 
 impl Layout {
@@ -47,7 +45,7 @@ impl Layout {
     }
 
     pub(crate) fn archive(reference: &LayoutReference, cancel: Cancel) -> Result<Self, Error> {
-        let archive = Archive::open(&reference.path, &cancel)?;
+        let archive = TarIndex::read(&reference.path, &cancel, is_layout_file, Repeats::Last)?;
         Self::new(reference, Files::Archive(archive), cancel)
     }
 
@@ -65,7 +63,9 @@ impl Layout {
     /// Opens a file of the layout; `None` when it is not there.
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, Error> {
         match &self.files {
-            Files::Archive(archive) => Ok(archive.open_file(name)),
+            Files::Archive(archive) => {
+                Ok(archive.open(name).map(|window| -> Box<dyn Read + Send> { Box::new(window) }))
+            }
             Files::Dir => {
                 let path = self.path.join(name);
                 match File::open(&path) {
@@ -124,88 +124,16 @@ impl Store for Layout {
     }
 }
 
-/// Where the files of a layout lie in a tar.
-#[derive(Debug)]
-struct Archive {
-    file: Arc<File>,
-    /// Offset and length of each file.
-    index: BTreeMap<String, (u64, u64)>,
-}
-
-impl Archive {
-    fn open(path: &Path, cancel: &Cancel) -> Result<Self, Error> {
-        let in_file = |source| Error::File { path: path.to_owned(), source };
-        let file = File::open(path).map_err(in_file)?;
-        if let Some(format) = compression(&file).map_err(in_file)? {
-            return Err(Error::CompressedArchive { path: path.to_owned(), format });
-        }
-        let mut index = BTreeMap::new();
-        let mut archive = tar::Archive::new(&file);
-        for entry in archive.entries_with_seek().map_err(in_file)? {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let entry = entry.map_err(in_file)?;
-            let name = entry.path_bytes();
-            let name = String::from_utf8_lossy(name.strip_prefix(b"./").unwrap_or(&name));
-            if entry.header().entry_type().is_file() && is_layout_file(&name) {
-                index.insert(name.into_owned(), (entry.raw_file_position(), entry.size()));
-            }
-        }
-        Ok(Self { file: Arc::new(file), index })
-    }
-
-    fn open_file(&self, name: &str) -> Option<Box<dyn Read + Send>> {
-        let (offset, len) = *self.index.get(name)?;
-        Some(Box::new(Window { file: Arc::clone(&self.file), offset, left: len }))
-    }
-}
-
 fn is_layout_file(name: &str) -> bool {
     let is_blob = |hex: &str| Sha256Digest::parse_hex(hex).is_ok();
     matches!(name, "oci-layout" | "index.json")
         || name.strip_prefix("blobs/sha256/").is_some_and(is_blob)
 }
 
-/// How a file is compressed, by its first bytes.
-fn compression(file: &File) -> io::Result<Option<&'static str>> {
-    let mut magic = [0; 6];
-    let mut filled = 0;
-    while filled < magic.len() {
-        match file.read_at(&mut magic[filled..], u64::try_from(filled).unwrap_or(0))? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(match magic {
-        [0x1f, 0x8b, ..] => Some("gzip"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz"),
-        [b'B', b'Z', b'h', ..] => Some("bzip2"),
-        _ => None,
-    })
-}
-
-/// A part of a file, read without moving anybody else's position.
-struct Window {
-    file: Arc<File>,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for Window {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.file.read_at(&mut buffer[..want], self.offset)?;
-        let count_bytes = u64::try_from(count).unwrap_or(0);
-        self.offset += count_bytes;
-        self.left -= count_bytes;
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::registry::{Options, Reference, Source};
     use crate::spec::Arch;

@@ -6,15 +6,22 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `reference` | IMAGE as typed |
+//! | `reference`, `name` | IMAGE as typed |
 //! | `target` | what the installed system updates from, and how ostree spells it |
 //! | `source` | the way from a name to an image |
 //! | `layout` | OCI layouts: a folder, or a tar of one |
+//! | `docker_archive`, `dir` | what `docker save` and `skopeo copy … dir:` write |
+//! | `storage`, `skopeo` | local storage, read by skopeo |
+//! | `tar_index` | files in a tar, read in place |
+//! | `conf`, `conf_file` | registries.conf(5): short names, mirrors, blocked registries |
+//! | `mirrors` | the first place that has an image |
 //! | `remote` | registries: documents, and downloads that go on where they were cut |
 //! | `client`, `challenge`, `retry` | HTTP: authentication, tokens, trying again |
-//! | `credentials` | files that say who we are |
+//! | `credentials`, `pull_secret` | files that say who we are |
+//! | `certificates` | certificates for single registries |
 //! | `manifest`, `media`, `model` | documents to [`Image`](crate::spec::Image) |
 //! | `goconfig`, `timestamp` | the config as the importer gets to see it |
+//! | [`fuzz`] | what fuzzers call |
 //! | `blob` | a reader that vouches for its bytes |
 //!
 //! # Invariants
@@ -25,19 +32,31 @@
 //!   the same order. The golden images hold us to it.
 
 mod blob;
+mod certificates;
 mod challenge;
 mod client;
+mod conf;
+mod conf_file;
 mod credentials;
+mod dir;
+mod docker_archive;
 mod error;
+pub mod fuzz;
 mod goconfig;
 mod layout;
 mod manifest;
 mod media;
+mod mirrors;
 mod model;
+mod name;
+mod pull_secret;
 mod reference;
 mod remote;
 mod retry;
+mod skopeo;
 mod source;
+mod storage;
+mod tar_index;
 mod target;
 mod timestamp;
 
@@ -45,7 +64,11 @@ pub use blob::Blob;
 pub use credentials::Environment;
 pub use error::Error;
 pub use model::check_bootable;
-pub use reference::{LayoutReference, ParseReferenceError, Reference, RegistryReference};
+pub use name::{RegistryReference, ShortName};
+pub use reference::{
+    ArchiveChoice, ArchiveReference, LayoutReference, ParseReferenceError, Reference,
+    StorageReference,
+};
 pub use retry::Patience;
 pub use source::{Options, Source};
 pub use target::TargetRef;

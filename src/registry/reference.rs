@@ -3,56 +3,44 @@
 //! | spelling | meaning |
 //! |---|---|
 //! | `host[:port]/path[:tag][@sha256:…]` | a registry; `docker://` in front is optional |
+//! | `path[:tag][@sha256:…]` | a short name, which registries.conf completes |
 //! | `oci:DIR[:TAG]` | an OCI layout folder |
 //! | `oci-archive:FILE[:TAG]` | an uncompressed tar of an OCI layout |
+//! | `docker-archive:FILE[:NAME\|:@INDEX]` | what `docker save` and `podman save` write |
+//! | `dir:DIR` | what `skopeo copy … dir:DIR` writes |
+//! | `containers-storage:NAME` | the local storage of podman, through skopeo |
 //!
-//! Short names (`fedora`, `org/os`) are not guessed: which registry they mean depends on the machine
-//! they are typed on. Neither is `localhost/…` without a port: in podman that prefix stands for
-//! local storage, and no registry answers there.
+//! `localhost/…` without a port is no registry: in podman that prefix stands for local storage, and
+//! no registry answers there.
 //!
 //! In `oci:PATH:TAG` the path ends at the first colon, as containers-transports(5) has it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::digest::{ParseDigestError, Sha256Digest};
+use super::name::{RegistryReference, ShortName, as_docker_means};
+use crate::digest::ParseDigestError;
 
 /// Transports that containers-transports(5) knows and we do not read.
-const OTHER_TRANSPORTS: [&str; 8] = [
-    "containers-storage",
-    "dir",
-    "docker-archive",
-    "docker-daemon",
-    "ostree",
-    "registry",
-    "sif",
-    "tarball",
-];
+const OTHER_TRANSPORTS: [&str; 5] = ["docker-daemon", "ostree", "registry", "sif", "tarball"];
 
 /// An image's name, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// In a registry.
     Registry(RegistryReference),
+    /// In a registry that a configuration knows.
+    Short(ShortName),
     /// In an OCI layout folder.
     OciDir(LayoutReference),
     /// In a tar of an OCI layout.
     OciArchive(LayoutReference),
-}
-
-/// A name in a registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryReference {
-    /// The name as typed, without `docker://`.
-    pub text: String,
-    /// Host, with the port if one was typed.
-    pub host: String,
-    /// Path of the repository.
-    pub repository: String,
-    /// The tag, if one was typed.
-    pub tag: Option<String>,
-    /// The digest, if one was typed; it wins over the tag.
-    pub digest: Option<Sha256Digest>,
+    /// In a tar as Docker writes it.
+    DockerArchive(ArchiveReference),
+    /// In a folder as skopeo writes it.
+    Dir(PathBuf),
+    /// In the local storage of podman and its kin.
+    Storage(StorageReference),
 }
 
 /// An image in a layout.
@@ -62,6 +50,31 @@ pub struct LayoutReference {
     pub path: PathBuf,
     /// The tag, if one was typed.
     pub tag: Option<String>,
+}
+
+/// An image in Docker's archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveReference {
+    /// The archive.
+    pub path: PathBuf,
+    /// Which image, if it was typed.
+    pub choice: Option<ArchiveChoice>,
+}
+
+/// Which of an archive's images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchiveChoice {
+    /// The one of this name, as typed.
+    Name(String),
+    /// The one at this place, from 0.
+    Index(usize),
+}
+
+/// An image in local storage: `[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]NAME`, which only skopeo reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageReference {
+    /// All of it, as typed.
+    pub name: String,
 }
 
 /// Why a text names no image.
@@ -77,10 +90,7 @@ pub enum ParseReferenceError {
     )]
     NoHost(String),
     /// `localhost/…`, which podman uses for local storage.
-    #[error(
-        "`{0}` names no registry: `localhost/` without a port stands for podman's local storage, \
-         which is not supported yet"
-    )]
+    #[error("`{0}` names no registry: `localhost/` without a port stands for local storage")]
     LocalStorage(String),
     /// A transport that exists, but not here.
     #[error("images in `{0}:` are not supported yet")]
@@ -112,7 +122,7 @@ impl Reference {
             return Err(ParseReferenceError::Empty);
         }
         if let Some(name) = text.strip_prefix("docker://") {
-            return RegistryReference::parse(name).map(Self::Registry);
+            return Self::parse_name(name);
         }
         if let Some(rest) = text.strip_prefix("oci:") {
             return LayoutReference::parse(text, rest).map(Self::OciDir);
@@ -120,11 +130,27 @@ impl Reference {
         if let Some(rest) = text.strip_prefix("oci-archive:") {
             return LayoutReference::parse(text, rest).map(Self::OciArchive);
         }
+        if let Some(rest) = text.strip_prefix("docker-archive:") {
+            return ArchiveReference::parse(text, rest).map(Self::DockerArchive);
+        }
+        if let Some(rest) = text.strip_prefix("dir:") {
+            return path(text, rest).map(Self::Dir);
+        }
+        if let Some(rest) = text.strip_prefix("containers-storage:") {
+            return StorageReference::parse(text, rest).map(Self::Storage);
+        }
         match text.split_once(':') {
             Some((word, _)) if OTHER_TRANSPORTS.contains(&word) => {
                 Err(ParseReferenceError::Transport(word.to_owned()))
             }
-            _ => RegistryReference::parse(text).map(Self::Registry),
+            _ => Self::parse_name(text),
+        }
+    }
+
+    fn parse_name(text: &str) -> Result<Self, ParseReferenceError> {
+        match RegistryReference::parse(text) {
+            Err(ParseReferenceError::NoHost(_)) => ShortName::parse(text).map(Self::Short),
+            parsed => parsed.map(Self::Registry),
         }
     }
 }
@@ -136,28 +162,40 @@ impl fmt::Display for Reference {
             Self::Registry(name) => f.write_str(&name.text),
             Self::OciDir(layout) => write!(f, "oci:{layout}"),
             Self::OciArchive(layout) => write!(f, "oci-archive:{layout}"),
+            Self::Short(name) => f.write_str(&name.text),
+            Self::DockerArchive(archive) => write!(f, "docker-archive:{archive}"),
+            Self::Dir(path) => write!(f, "dir:{}", path.display()),
+            Self::Storage(storage) => write!(f, "containers-storage:{}", storage.name),
         }
+    }
+}
+
+fn malformed(text: &str, part: &'static str, value: &str) -> ParseReferenceError {
+    ParseReferenceError::Malformed { text: text.to_owned(), part, value: value.to_owned() }
+}
+
+fn path(text: &str, path: &str) -> Result<PathBuf, ParseReferenceError> {
+    if path.is_empty() { Err(malformed(text, "path", path)) } else { Ok(PathBuf::from(path)) }
+}
+
+/// The path ends at the first colon.
+fn split_path<'a>(
+    text: &str,
+    rest: &'a str,
+) -> Result<(PathBuf, Option<&'a str>), ParseReferenceError> {
+    match rest.split_once(':') {
+        Some((before, more)) => Ok((path(text, before)?, Some(more))),
+        None => Ok((path(text, rest)?, None)),
     }
 }
 
 impl LayoutReference {
     fn parse(text: &str, rest: &str) -> Result<Self, ParseReferenceError> {
-        let (path, tag) = match rest.split_once(':') {
-            Some((path, tag)) => (path, Some(tag)),
-            None => (rest, None),
-        };
-        let malformed = |part, value: &str| ParseReferenceError::Malformed {
-            text: text.to_owned(),
-            part,
-            value: value.to_owned(),
-        };
-        if path.is_empty() {
-            return Err(malformed("path", path));
-        }
+        let (path, tag) = split_path(text, rest)?;
         if let Some(tag) = tag.filter(|tag| !is_ref_name(tag)) {
-            return Err(malformed("tag", tag));
+            return Err(malformed(text, "tag", tag));
         }
-        Ok(Self { path: PathBuf::from(path), tag: tag.map(str::to_owned) })
+        Ok(Self { path, tag: tag.map(str::to_owned) })
     }
 
     /// The folder or the archive.
@@ -173,107 +211,45 @@ impl fmt::Display for LayoutReference {
     }
 }
 
-impl RegistryReference {
-    /// Reads a name, without any transport in front.
-    pub fn parse(text: &str) -> Result<Self, ParseReferenceError> {
-        if text.is_empty() {
-            return Err(ParseReferenceError::Empty);
-        }
-        let malformed = |part, value: &str| ParseReferenceError::Malformed {
-            text: text.to_owned(),
-            part,
-            value: value.to_owned(),
+impl ArchiveReference {
+    fn parse(text: &str, rest: &str) -> Result<Self, ParseReferenceError> {
+        let (path, more) = split_path(text, rest)?;
+        let choice = match more.map(|more| (more, more.strip_prefix('@'))) {
+            None => None,
+            Some((_, Some(digits))) => {
+                let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                let index = digits.parse().ok().filter(|_| is_number);
+                let index = index.ok_or_else(|| malformed(text, "index", digits))?;
+                Some(ArchiveChoice::Index(index))
+            }
+            Some((name, None)) if as_docker_means(name).is_some() => {
+                Some(ArchiveChoice::Name(name.to_owned()))
+            }
+            Some((name, None)) => return Err(malformed(text, "name", name)),
         };
-        let (name, digest) = match text.split_once('@') {
-            Some((name, digest)) => (name, Some(digest)),
-            None => (text, None),
-        };
-        let digest = digest
-            .map(Sha256Digest::parse_oci)
-            .transpose()
-            .map_err(|source| ParseReferenceError::Digest { text: text.to_owned(), source })?;
-        let (host, path) = match name.split_once('/') {
-            Some((host, path)) if is_host(host) => (host, path),
-            _ => return Err(ParseReferenceError::NoHost(text.to_owned())),
-        };
-        let (repository, tag) = match path.split_once(':') {
-            Some((repository, tag)) => (repository, Some(tag)),
-            None => (path, None),
-        };
-        if !is_host_well_formed(host) {
-            return Err(malformed("host", host));
-        }
-        if !repository.split('/').all(is_path_component) {
-            return Err(malformed("path", repository));
-        }
-        if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
-            return Err(malformed("tag", tag));
-        }
-        if host == "localhost" {
-            return Err(ParseReferenceError::LocalStorage(text.to_owned()));
-        }
-        Ok(Self {
-            text: text.to_owned(),
-            host: host.to_owned(),
-            repository: repository.to_owned(),
-            tag: tag.map(str::to_owned),
-            digest,
-        })
+        Ok(Self { path, choice })
     }
+}
 
-    /// What to ask the registry for: the digest, else the tag, else `latest`.
-    pub fn version(&self) -> String {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => digest.to_oci(),
-            (None, Some(tag)) => tag.clone(),
-            (None, None) => "latest".to_owned(),
+impl fmt::Display for ArchiveReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        match &self.choice {
+            None => Ok(()),
+            Some(ArchiveChoice::Name(name)) => write!(f, ":{name}"),
+            Some(ArchiveChoice::Index(index)) => write!(f, ":@{index}"),
         }
     }
 }
 
-/// Whether the first component is a host and not a path: it has a dot or a port, or is `localhost`.
-fn is_host(word: &str) -> bool {
-    word.contains(['.', ':']) || word == "localhost"
-}
-
-fn is_host_well_formed(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) && is_host_name(name)
-}
-
-fn is_host_name(name: &str) -> bool {
-    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
+impl StorageReference {
+    fn parse(text: &str, name: &str) -> Result<Self, ParseReferenceError> {
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        if name.is_empty() || name.ends_with(']') || name.contains(is_odd) {
+            return Err(malformed(text, "name", name));
+        }
+        Ok(Self { name: name.to_owned() })
     }
-    name.split('.').all(|label| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    })
-}
-
-/// Lower-case letters and digits, with `.`, `_`, `__` or any number of `-` between them.
-fn is_path_component(component: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = component.as_bytes();
-    let edges = bytes.first().zip(bytes.last());
-    edges.is_some_and(|(first, last)| is_word(*first) && is_word(*last))
-        && bytes.iter().all(|byte| is_word(*byte) || matches!(byte, b'.' | b'_' | b'-'))
-        && component
-            .split(|c: char| c.is_ascii_alphanumeric())
-            .all(|run| matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-'))
-}
-
-/// A word character, then up to 127 word characters, dots and dashes.
-fn is_tag(tag: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    tag.len() <= 128
-        && tag.bytes().next().is_some_and(is_word)
-        && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
 /// What a layout may call an image (image-spec, annotation rules).
@@ -318,39 +294,28 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_wins_over_the_tag() {
-        let version = |text: &str| RegistryReference::parse(text).unwrap().version();
-        assert_eq!(version("r.example/x"), "latest");
-        assert_eq!(version("r.example/x:1"), "1");
-        assert_eq!(version(&format!("r.example/x:1@{DIGEST}")), DIGEST);
-    }
-
-    #[test]
-    fn short_names_are_not_guessed() {
-        for text in ["fedora", "fedora:42", "org/os:1", "x@sha256"] {
-            let error = Reference::parse(text).unwrap_err();
-            assert!(
-                matches!(
-                    error,
-                    ParseReferenceError::NoHost(_) | ParseReferenceError::Digest { .. }
-                ),
-                "{text}: {error:?}"
-            );
-        }
-        let error = Reference::parse("org/os:1").unwrap_err().to_string();
-        assert!(error.contains("give the full name"), "{error}");
+    fn short_names_have_no_registry() {
+        let short = |text: &str| match Reference::parse(text) {
+            Ok(Reference::Short(name)) => (name.repository, name.tag, name.digest.is_some()),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(short("fedora"), ("fedora".to_owned(), None, false));
+        assert_eq!(short("docker://org/os:1"), ("org/os".to_owned(), Some("1".to_owned()), false));
+        assert_eq!(short(&format!("os@{DIGEST}")), ("os".to_owned(), None, true));
+        assert!(matches!(Reference::parse("x@sha256"), Err(ParseReferenceError::Digest { .. })));
+        assert!(matches!(Reference::parse("X"), Err(ParseReferenceError::Malformed { .. })));
     }
 
     #[test]
     fn localhost_without_a_port_is_local_storage() {
         let error = Reference::parse("localhost/my-os:latest").unwrap_err();
         assert_eq!(error, ParseReferenceError::LocalStorage("localhost/my-os:latest".to_owned()));
-        assert!(error.to_string().contains("podman's local storage"));
+        assert!(error.to_string().contains("local storage"));
     }
 
     #[test]
     fn other_transports_are_not_supported_yet() {
-        for text in ["docker-archive:/a.tar", "containers-storage:localhost/x", "dir:/x"] {
+        for text in ["docker-daemon:x:1", "ostree:x", "sif:/x", "tarball:/x.tar"] {
             let error = Reference::parse(text).unwrap_err();
             assert!(matches!(error, ParseReferenceError::Transport(_)), "{text}");
             assert!(error.to_string().contains("not supported yet"));
@@ -387,6 +352,18 @@ mod tests {
             "oci:/x:",
             "oci-archive:",
             "oci:/x:a b",
+            "docker-archive:",
+            "docker-archive:x:",
+            "docker-archive:x:@",
+            "docker-archive:x:@-1",
+            "docker-archive:x:@+1",
+            "docker-archive:x:@99999999999999999999999",
+            "docker-archive:x:A",
+            "docker-archive:x:a@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "dir:",
+            "containers-storage:",
+            "containers-storage:[/x]",
+            "containers-storage:a b",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
@@ -405,7 +382,20 @@ mod tests {
 
     #[test]
     fn names_print_as_typed() {
-        for text in ["r.example/x:1", "oci:/tmp/x:tag", "oci-archive:x.tar", "oci:x"] {
+        for text in [
+            "r.example/x:1",
+            "os",
+            "oci:/tmp/x:tag",
+            "oci-archive:x.tar",
+            "oci:x",
+            "docker-archive:x.tar",
+            "docker-archive:x.tar:os",
+            "docker-archive:x.tar:r.example:5000/os:1",
+            "docker-archive:x.tar:@3",
+            "dir:/a:b",
+            "containers-storage:localhost/os:1",
+            "containers-storage:[vfs@/root+/run:opt=1]localhost/os",
+        ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), text);
         }
     }

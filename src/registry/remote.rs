@@ -13,12 +13,13 @@ use reqwest::{Response, StatusCode};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::client::Client;
+use super::certificates;
+use super::client::{Client, Trust};
 use super::credentials::{self, Environment};
 use super::error::Error;
 use super::media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use super::model::MANIFEST_LIMIT_BYTES;
-use super::reference::RegistryReference;
+use super::name::RegistryReference;
 use super::retry::Patience;
 use super::source::{Store, Top};
 use crate::digest::Sha256Digest;
@@ -33,15 +34,17 @@ pub(crate) struct Access<'a> {
     pub(crate) authfile: Option<&'a Path>,
     pub(crate) environment: &'a Environment,
     pub(crate) tls_verify: bool,
+    pub(crate) cert_dir: Option<&'a Path>,
     pub(crate) patience: Patience,
     pub(crate) cancel: Cancel,
 }
 
-/// An image's repository.
+/// An image's repository, which has the image.
 pub(crate) struct Remote {
     client: Arc<Client>,
     runtime: Arc<Threads>,
     name: RegistryReference,
+    top: Top,
 }
 
 /// The runtime; nobody waits for its last words.
@@ -62,71 +65,73 @@ impl Threads {
 }
 
 impl Remote {
+    /// Greets the registry, and asks for the manifest.
     pub(crate) fn connect(name: &RegistryReference, access: &Access<'_>) -> Result<Self, Error> {
         let credentials =
             credentials::find(access.authfile, access.environment, &name.host, &name.repository)?;
+        let certificates = certificates::find(access.cert_dir, access.environment, &name.host)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("registry")
             .enable_all()
             .build()
             .map_err(Error::Runtime)?;
-        let client = runtime.block_on(Client::connect(
-            name,
-            credentials,
-            access.tls_verify,
-            access.patience,
-            access.cancel.clone(),
-        ))?;
-        let runtime = Arc::new(Threads(Some(runtime)));
-        Ok(Self { client: Arc::new(client), runtime, name: name.clone() })
-    }
-
-    /// Fetches a manifest or index by tag or digest.
-    fn document(&self, version: &str) -> Result<Top, Error> {
-        self.runtime.get().block_on(async {
-            let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
-            let path = format!("manifests/{version}");
-            let response = self.client.get(&path, &accept, None).await?;
-            let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-            let (media_type, promised) = (header("content-type"), header("docker-content-digest"));
-            let limit = MANIFEST_LIMIT_BYTES;
-            let bytes = self.client.read_body(response, limit).await?;
-            let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            if size > limit {
-                return Err(Error::TooLarge { what: "manifest", size, limit });
-            }
-            let digest = Sha256Digest::of(&bytes);
-            if let Some(Ok(expected)) = promised.as_deref().map(Sha256Digest::parse_oci)
-                && expected != digest
-            {
-                return Err(Error::BlobDigest { expected, seen: digest });
-            }
-            let media_type = media_type.and_then(|m| Some(m.split(';').next()?.trim().to_owned()));
-            Ok(Top { bytes, digest, media_type })
-        })
-    }
-
-    fn verified(&self, expected: Sha256Digest) -> Result<Top, Error> {
-        let top = self.document(&expected.to_oci())?;
-        if top.digest == expected {
-            Ok(top)
-        } else {
-            Err(Error::BlobDigest { expected, seen: top.digest })
+        let trust = Trust { verify: access.tls_verify, certificates };
+        let (patience, cancel) = (access.patience, access.cancel.clone());
+        let connect = Client::connect(name, credentials, trust, patience, cancel);
+        let client = runtime.block_on(connect)?;
+        let version = name.version();
+        let top = runtime.block_on(document(&client, &version))?;
+        if let Some(expected) = name.digest.filter(|expected| *expected != top.digest) {
+            return Err(Error::BlobDigest { expected, seen: top.digest });
         }
+        let runtime = Arc::new(Threads(Some(runtime)));
+        Ok(Self { client: Arc::new(client), runtime, name: name.clone(), top })
     }
+
+    /// Changes how patient we are from now on.
+    pub(crate) fn with_patience(mut self, patience: Patience) -> Self {
+        if let Some(client) = Arc::get_mut(&mut self.client) {
+            client.patience = patience;
+        }
+        self
+    }
+}
+
+/// Fetches a manifest or index by tag or digest.
+async fn document(client: &Client, version: &str) -> Result<Top, Error> {
+    let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
+    let path = format!("manifests/{version}");
+    let response = client.get(&path, &accept, None).await?;
+    let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+    let (media_type, promised) = (header("content-type"), header("docker-content-digest"));
+    let limit = MANIFEST_LIMIT_BYTES;
+    let bytes = client.read_body(response, limit).await?;
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if size > limit {
+        return Err(Error::TooLarge { what: "manifest", size, limit });
+    }
+    let digest = Sha256Digest::of(&bytes);
+    if let Some(Ok(expected)) = promised.as_deref().map(Sha256Digest::parse_oci)
+        && expected != digest
+    {
+        return Err(Error::BlobDigest { expected, seen: digest });
+    }
+    let media_type = media_type.and_then(|m| Some(m.split(';').next()?.trim().to_owned()));
+    Ok(Top { bytes, digest, media_type })
 }
 
 impl Store for Remote {
     fn top(&self) -> Result<Top, Error> {
-        match self.name.digest {
-            Some(digest) => self.verified(digest),
-            None => self.document(&self.name.version()),
-        }
+        Ok(self.top.clone())
     }
 
     fn manifest(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Vec<u8>, Error> {
-        let bytes = self.verified(digest)?.bytes;
+        let Top { bytes, digest: seen, .. } =
+            self.runtime.get().block_on(document(&self.client, &digest.to_oci()))?;
+        if seen != digest {
+            return Err(Error::BlobDigest { expected: digest, seen });
+        }
         match u64::try_from(bytes.len()) {
             Ok(seen) if seen != size_bytes => {
                 Err(Error::BlobSize { digest, expected: size_bytes, seen })

@@ -6,17 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::blob::Blob;
+use super::conf::RegistriesConf;
 use super::credentials::Environment;
+use super::dir::Dir;
+use super::docker_archive::DockerArchive;
 use super::error::Error;
 use super::layout::Layout;
 use super::manifest::Document;
+use super::mirrors;
 use super::model::{CONFIG_LIMIT_BYTES, image};
-use super::reference::Reference;
-use super::remote::{Access, Remote};
+use super::reference::{ParseReferenceError, Reference};
+use super::remote::Access;
 use super::retry::Patience;
+use super::storage::Storage;
 use crate::digest::Sha256Digest;
-use crate::progress::{Cancel, Reporter, Silent};
-use crate::spec::{Arch, Image};
+use crate::progress::{Cancel, Event, Reporter, Silent};
+use crate::spec::{Arch, Image, Layer};
 
 /// How to open an image.
 #[derive(Clone)]
@@ -29,6 +34,12 @@ pub struct Options {
     pub environment: Environment,
     /// Whether to check certificates and to refuse plain HTTP.
     pub tls_verify: bool,
+    /// The only folder to look for registries' certificates in.
+    pub cert_dir: Option<PathBuf>,
+    /// The registries.conf(5) to begin with.
+    pub registries_conf: Option<PathBuf>,
+    /// Where a temporary folder may be made.
+    pub scratch: PathBuf,
     /// When to try again.
     pub patience: Patience,
     /// Asked while reading.
@@ -45,6 +56,9 @@ impl Options {
             authfile: None,
             environment: Environment::default(),
             tls_verify: true,
+            cert_dir: None,
+            registries_conf: None,
+            scratch: PathBuf::from("."),
             patience: Patience::default(),
             cancel: Cancel::default(),
             reporter: Arc::new(Silent),
@@ -58,6 +72,7 @@ impl Options {
             authfile: self.authfile.as_deref(),
             environment: &self.environment,
             tls_verify: self.tls_verify,
+            cert_dir: self.cert_dir.as_deref(),
             patience: self.patience,
             cancel: self.cancel.clone(),
         }
@@ -73,7 +88,10 @@ impl fmt::Debug for Options {
 /// An image whose manifest and config are verified, and whose layers can be read.
 #[derive(Debug)]
 pub struct Source {
+    reference: Reference,
     image: Image,
+    /// The layers as the store keeps them.
+    stored: Vec<Layer>,
     store: Box<dyn Store>,
     options: Options,
 }
@@ -86,10 +104,14 @@ pub(crate) trait Store: Send + Sync + fmt::Debug {
     fn manifest(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Vec<u8>, Error>;
     /// A blob, not verified.
     fn blob(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Box<dyn Read + Send>, Error>;
+    /// How the layer with that index is kept, where it is not as the manifest says: unpacked.
+    fn stored(&self, layer: &Layer, _index: usize) -> Result<Layer, Error> {
+        Ok(layer.clone())
+    }
 }
 
 /// The document that a name leads to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Top {
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: Sha256Digest,
@@ -100,13 +122,34 @@ impl Source {
     /// Finds the image, fetches and verifies its manifest and config.
     pub fn open(reference: &Reference, options: &Options) -> Result<Self, Error> {
         let cancel = options.cancel.clone();
-        let store: Box<dyn Store> = match reference {
+        let (reference, conf) = complete(reference, options)?;
+        let store: Box<dyn Store> = match &reference {
             Reference::OciDir(layout) => Box::new(Layout::dir(layout, cancel)?),
             Reference::OciArchive(layout) => Box::new(Layout::archive(layout, cancel)?),
-            Reference::Registry(name) => Box::new(Remote::connect(name, &options.access())?),
+            Reference::DockerArchive(archive) => Box::new(DockerArchive::open(archive, &cancel)?),
+            Reference::Dir(path) => Box::new(Dir::open(path, cancel)?),
+            Reference::Storage(name) => Box::new(Storage::open(name, &options.scratch, &cancel)?),
+            Reference::Registry(name) => {
+                let (access, reporter) = (options.access(), options.reporter.as_ref());
+                Box::new(mirrors::connect(name, &conf, &access, reporter)?)
+            }
+            Reference::Short(name) => {
+                return Err(ParseReferenceError::NoHost(name.text.clone()).into());
+            }
         };
-        let image = resolve(store.as_ref(), options)?;
-        Ok(Self { image, store, options: options.clone() })
+        let mut image = resolve(store.as_ref(), options)?;
+        let stored = (image.layers.iter().enumerate())
+            .map(|(index, layer)| store.stored(layer, index))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (layer, stored) in image.layers.iter_mut().zip(&stored) {
+            (layer.size_bytes, layer.compression) = (stored.size_bytes, stored.compression);
+        }
+        Ok(Self { reference, image, stored, store, options: options.clone() })
+    }
+
+    /// The image's name; a short one is completed.
+    pub fn reference(&self) -> &Reference {
+        &self.reference
     }
 
     /// What the manifest and the config say.
@@ -117,12 +160,31 @@ impl Source {
     /// Opens the compressed bytes of a layer. The same layer may be opened again, and several at a
     /// time, from any thread.
     pub fn layer(&self, index: usize) -> Result<Blob, Error> {
-        let count = self.image.layers.len();
-        let layer = self.image.layers.get(index).ok_or(Error::NoSuchLayer { index, count })?;
+        let count = self.stored.len();
+        let layer = self.stored.get(index).ok_or(Error::NoSuchLayer { index, count })?;
         let bytes = self.store.blob(layer.digest, layer.size_bytes)?;
         let blob = Blob::new(bytes, layer.digest, layer.size_bytes, self.options.cancel.clone());
         Ok(blob.reporting(Arc::clone(&self.options.reporter), index))
     }
+}
+
+/// Completes a short name; with what is known of registries, where the image is in one.
+fn complete(
+    reference: &Reference,
+    options: &Options,
+) -> Result<(Reference, RegistriesConf), Error> {
+    if !matches!(reference, Reference::Registry(_) | Reference::Short(_)) {
+        return Ok((reference.clone(), RegistriesConf::default()));
+    }
+    let conf = RegistriesConf::load(options.registries_conf.as_deref(), &options.environment)?;
+    for message in &conf.warnings {
+        options.reporter.report(Event::Warning { message: message.clone() });
+    }
+    let Reference::Short(short) = reference else { return Ok((reference.clone(), conf)) };
+    let full = conf.complete(short)?;
+    let name = format!("resolving {}, which `{}` stands for", full.text, short.text);
+    options.reporter.report(Event::Stage { name });
+    Ok((Reference::Registry(full), conf))
 }
 
 fn resolve(store: &dyn Store, options: &Options) -> Result<Image, Error> {

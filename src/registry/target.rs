@@ -10,7 +10,8 @@
 //! The name is kept as typed. The updater finds the ref by escaping what the origin says, so the two
 //! must stay renderings of one value.
 
-use super::reference::{ParseReferenceError, Reference, RegistryReference};
+use super::name::RegistryReference;
+use super::reference::{ParseReferenceError, Reference};
 
 /// Transports that an installed system can update from, or at least name.
 const TRANSPORTS: [&str; 6] =
@@ -82,6 +83,16 @@ impl From<&Reference> for TargetRef {
             Reference::OciArchive(layout) => {
                 Self { transport: Some("oci-archive"), name: layout.to_string() }
             }
+            Reference::Short(name) => Self { transport: None, name: name.text.clone() },
+            Reference::DockerArchive(archive) => {
+                Self { transport: Some("docker-archive"), name: archive.to_string() }
+            }
+            Reference::Dir(path) => {
+                Self { transport: Some("dir"), name: path.display().to_string() }
+            }
+            Reference::Storage(storage) => {
+                Self { transport: Some("containers-storage"), name: storage.name.clone() }
+            }
         }
     }
 }
@@ -144,6 +155,12 @@ mod tests {
             ("docker://r.example/x:1", "ostree-unverified-registry:r.example/x:1"),
             ("oci:x:latest", "ostree-unverified-image:oci:x:latest"),
             ("oci-archive:/x.tar", "ostree-unverified-image:oci-archive:/x.tar"),
+            ("docker-archive:/x.tar:@1", "ostree-unverified-image:docker-archive:/x.tar:@1"),
+            ("dir:/x", "ostree-unverified-image:dir:/x"),
+            (
+                "containers-storage:localhost/os:1",
+                "ostree-unverified-image:containers-storage:localhost/os:1",
+            ),
         ] {
             assert_eq!(TargetRef::from(&Reference::parse(typed).unwrap()).origin(), origin);
         }
