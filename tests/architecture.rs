@@ -131,7 +131,9 @@ fn nobody_but_cli_reads_the_clock_or_starts_programs() {
         let shown = file.strip_prefix(&root).unwrap().display().to_string();
         let text = std::fs::read_to_string(&file).unwrap();
         for word in ["SystemTime::now", "process::Command", "env::var", "println!", "eprintln!"] {
-            if text.contains(word) && !shown.starts_with("cli/") && shown != "main.rs" {
+            let is_skopeo = shown == "registry/skopeo.rs" && word == "process::Command";
+            let may = shown.starts_with("cli/") || shown == "main.rs" || is_skopeo;
+            if text.contains(word) && !may {
                 wrong.push(format!("{shown} has {word}"));
             }
         }
