@@ -23,6 +23,7 @@
 //! |---|---|
 //! | [`cli`] | arguments as typed and as meant, progress, the error report; the only room that prints |
 //! | [`config`] | configuration files of the image: `bootc/install/*.toml`, `kargs.d` |
+//! | [`customize`] | an owner's settings become files of the deployment |
 //! | [`plan`] | pure decisions: partitions, sizes, ids, kernel arguments |
 //! | [`registry`] | where images come from: references, credentials, verified blobs; the only async room |
 //! | [`layers`] | a blob becomes tar entries: decompression, PAX, sparse members |
@@ -35,7 +36,7 @@
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`labels`], [`settings`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
+//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
 //!
 //! # Invariants, mostly absences
 //!
@@ -52,10 +53,12 @@
 //! deployment, stateroot*: as ostree uses them. *Karg*: kernel argument. *ESP*: EFI system partition.
 //! *Canvas*: the file being filled. *Volume*: a file system being written.
 
+pub mod additions;
 pub mod boot;
 pub mod canvas;
 pub mod cli;
 pub mod config;
+pub mod customize;
 pub mod digest;
 pub mod files;
 pub mod format;

@@ -8,13 +8,25 @@ use std::path::{Path, PathBuf};
 
 /// What every room may import.
 const GROUND_FLOOR: &[&str] = &[
-    "canvas", "digest", "files", "labels", "output", "progress", "settings", "spec", "stream",
-    "tree", "units", "volume",
+    "additions",
+    "canvas",
+    "digest",
+    "files",
+    "labels",
+    "output",
+    "progress",
+    "settings",
+    "spec",
+    "stream",
+    "tree",
+    "units",
+    "volume",
 ];
 /// Rooms that import only the ground floor and themselves.
 const ROOMS: &[&str] = &[
     "boot",
     "config",
+    "customize",
     "format",
     "fs",
     "layers",

@@ -1,0 +1,113 @@
+//! Settings become files of the deployment: what the tools of the image would have written.
+//!
+//! A pure function: nothing of the image is run, nothing is written. It looks at the merged image and
+//! returns [`Customized`]: additions to the deployment's `/etc` and the stateroot's `/var`, files of
+//! `/boot`, kernel arguments, and what the user should know.
+//!
+//! | module | settings | what the field does |
+//! |---|---|---|
+//! | [`accounts`] | users, groups | `groupadd`, `useradd`, `usermod`, `chage` |
+//! | [`drop_ins`] | directories, files | `mkdir`, `install` |
+//! | [`machine`] | host name, locale, time | `systemd-firstboot`, drop-ins of chrony or timesyncd |
+//! | [`units`] | units | `systemctl --root enable`, `disable`, `mask` |
+//! | [`first_boot`] | credentials, cloud-init, Ignition | files where each looks for them |
+//! | [`grub`] | GRUB's terminals | `grub2/console.cfg` |
+//!
+//! The steps run in that order over one [`overlay`], each seeing the result of those before. Without
+//! settings there is nothing at all.
+//!
+//! # Rules
+//!
+//! * Only `/etc` and `/var` are added to, after links of the image have been followed: the rest is the
+//!   image's, on every machine the same.
+//! * SELinux labels are none of this room's business: who writes the additions labels them by path.
+//! * Secrets are in content only, which neither errors nor `Debug` show.
+
+use crate::additions::Addition;
+use crate::files::Files;
+use crate::settings::Settings;
+
+mod accounts;
+mod drop_ins;
+mod error;
+mod first_boot;
+mod grub;
+mod machine;
+mod overlay;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use error::{Error, Nearest};
+pub use first_boot::IGNITION_KARG;
+
+use overlay::Overlay;
+
+/// The most that is read of one file of the image.
+const LIMIT_BYTES: u64 = 16 << 20;
+
+/// What settings are carried out with.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The merged image, `/etc` in `usr/etc`.
+    pub files: &'a dyn Files,
+    /// Keys that may log in as root besides those of the settings, one a line; only used when the
+    /// settings have the user root.
+    pub root_keys: Option<&'a [u8]>,
+    /// What salts and instance ids derive from: the plan's digest.
+    pub seed: &'a [u8],
+    /// When passwords were set, in days since 1970.
+    pub day: u32,
+}
+
+impl std::fmt::Debug for Inputs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inputs")
+    }
+}
+
+/// What the installed system gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Customized {
+    /// Additions to `/etc` and `/var`, sorted by path.
+    pub additions: Vec<Addition>,
+    /// Kernel arguments to add, as written: one string may hold several.
+    pub kargs: Vec<String>,
+    /// Files of `/boot`.
+    pub boot: Vec<BootAddition>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// A file of root's in `/boot`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootAddition {
+    /// Path below `/boot`.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u16,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+/// Carries settings out.
+pub fn customize(inputs: &Inputs<'_>) -> Result<Customized, Error> {
+    let settings = inputs.settings;
+    let mut overlay = Overlay::new(inputs.files);
+    let mut warnings = Vec::new();
+    accounts::customize(&mut overlay, inputs, &mut warnings)?;
+    drop_ins::customize(&mut overlay, settings)?;
+    machine::customize(&mut overlay, settings)?;
+    units::customize(&mut overlay, &settings.units, &mut warnings)?;
+    first_boot::credentials(&mut overlay, settings)?;
+    first_boot::cloud_init(&mut overlay, inputs, &mut warnings)?;
+    let mut boot = first_boot::ignition(&overlay, settings.ignition.as_ref(), &mut warnings);
+    boot.extend(settings.grub.as_ref().and_then(grub::console));
+    let mut kargs = settings.kargs.clone();
+    if settings.ignition.is_some() {
+        kargs.push(IGNITION_KARG.to_owned());
+    }
+    Ok(Customized { additions: overlay.into_additions(), kargs, boot, warnings })
+}
