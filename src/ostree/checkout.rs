@@ -1,14 +1,16 @@
 //! Trees become directories: hard links to objects, or copies (ostree-contract 1.5).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
-use super::deploy::{ExtraFile, copied};
+use super::deploy::copied;
 use super::error::Error;
 use super::relabel::with_label;
 use super::store::Store;
+use crate::additions::{Addition, AdditionKind};
 use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, Node, ObjectId};
-use crate::volume::{Inode, Meta, Timestamp, Volume};
+use crate::volume::{Inode, Meta, Timestamp, Volume, Xattrs};
 
 /// An inode gets no more names than this; ext4 allows 65,000, and the next upgrade's importer needs
 /// as many again for a while (ostree-contract 8.2, row 2).
@@ -104,7 +106,7 @@ pub struct Copy<'s, 'e, V> {
     time: Timestamp,
     labels: Option<&'e dyn Labels>,
     skipped: BTreeSet<&'static str>,
-    added: BTreeMap<&'e str, &'e ExtraFile>,
+    added: BTreeMap<&'e str, &'e Addition>,
 }
 
 impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
@@ -124,15 +126,16 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
         self.skipped.insert(name);
     }
 
-    /// Adds a file, in place of one that the tree has at that path. Paths count from the same root
-    /// as those given to [`Copy::directory`].
-    pub fn add(&mut self, extra: &'e ExtraFile) {
-        self.added.insert(&extra.path, extra);
+    /// Adds something, in place of what the tree has at that path. Paths count from the same root as
+    /// those given to [`Copy::directory`].
+    pub fn add(&mut self, addition: &'e Addition) {
+        self.added.insert(&addition.path, addition);
     }
 
     /// Copies a directory, which has no name yet; `path` is where the running system has it.
     pub fn directory(&mut self, path: &str, tree: &Directory) -> Result<Inode, Error> {
         let meta = copied(self.store.meta(tree.meta), self.time);
+        let meta = self.added.get(path).map_or(meta.clone(), |added| owned(added, meta));
         let meta = self.labelled(path, FileType::Directory, meta);
         let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
         self.fill(path, directory, tree)?;
@@ -142,15 +145,15 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
     /// Copies the entries of `tree` into an existing directory.
     pub fn fill(&mut self, path: &str, directory: Inode, tree: &Directory) -> Result<(), Error> {
         let skipped = std::mem::take(&mut self.skipped);
-        let extra = self.extra_names(path);
+        let added = self.added_names(path);
         for (name, node) in &tree.entries {
-            if skipped.contains(&**name) {
+            let below = format!("{path}/{name}");
+            if skipped.contains(&**name) || self.is_removed(&below) {
                 continue;
             }
-            let below = format!("{path}/{name}");
             let inode = match node {
                 Node::Directory(tree) => self.directory(&below, tree)?,
-                Node::File(_) if extra.contains(&**name) => continue,
+                Node::File(_) if added.contains(&**name) => continue,
                 Node::File(id) => {
                     let object = self.store.object(*id);
                     let meta = copied(self.store.meta(object.meta), self.time);
@@ -160,41 +163,79 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
             };
             self.link(directory, name, inode)?;
         }
-        for name in extra {
-            let is_directory = matches!(tree.entries.get(name.as_str()), Some(Node::Directory(_)));
-            if !is_directory {
-                let inode = self.extra(&format!("{path}/{name}"))?;
+        for name in added {
+            let before = tree.entries.get(name.as_str());
+            let below = format!("{path}/{name}");
+            if !matches!(before, Some(Node::Directory(_))) && !self.is_removed(&below) {
+                let inode = self.addition(&below, before)?;
                 self.link(directory, &name, inode)?;
             }
         }
         Ok(())
     }
 
+    fn is_removed(&self, path: &str) -> bool {
+        self.added.get(path).is_some_and(|added| added.kind == AdditionKind::Removed)
+    }
+
     /// First components of what is added below `path`.
-    fn extra_names(&self, path: &str) -> BTreeSet<String> {
-        let below = self.added.keys().filter_map(|added| added.strip_prefix(path));
-        let rest = below.filter_map(|rest| rest.strip_prefix('/'));
+    fn added_names(&self, path: &str) -> BTreeSet<String> {
+        let prefix = format!("{path}/");
+        let below = self.added.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
+        let rest = below.map_while(|(added, _)| added.strip_prefix(&prefix));
         rest.filter_map(|rest| rest.split('/').next()).map(str::to_owned).collect()
     }
 
-    /// An added file, or the directory that an added file needs.
-    fn extra(&mut self, path: &str) -> Result<Inode, Error> {
-        if let Some(extra) = self.added.get(path) {
-            let meta = Meta { mtime: self.time, ..Meta::root_owned(extra.mode) };
-            let meta = self.labelled(path, FileType::Regular, meta);
-            return self.store.volume.file(&meta, &extra.bytes).map_err(Error::volume(path));
+    /// Something added, or the directory that something added needs; `before` is what the tree has
+    /// there.
+    fn addition(&mut self, path: &str, before: Option<&Node>) -> Result<Inode, Error> {
+        let added = self.added.get(path).copied();
+        let usual = |mode| Meta { mtime: self.time, ..Meta::root_owned(mode) };
+        let meta = match (before, added) {
+            (Some(Node::File(id)), Some(added)) if added.mode.is_none() => {
+                copied(self.store.meta(self.store.object(*id).meta), self.time)
+            }
+            (_, Some(Addition { kind: AdditionKind::File(_), .. })) => usual(0o644),
+            (_, Some(Addition { kind: AdditionKind::Symlink(_), .. })) => usual(0o777),
+            _ => usual(0o755),
+        };
+        let meta = added.map_or(meta.clone(), |added| owned(added, meta));
+        match added.map(|added| &added.kind) {
+            Some(AdditionKind::File(bytes)) => {
+                let meta = self.labelled(path, FileType::Regular, meta);
+                self.store.volume.file(&meta, bytes).map_err(Error::volume(path))
+            }
+            Some(AdditionKind::Symlink(target)) => {
+                let meta = Meta { mode: 0o777, xattrs: Xattrs::default(), ..meta };
+                let meta = self.labelled(path, FileType::Symlink, meta);
+                self.store.volume.symlink(&meta, target.as_bytes()).map_err(Error::volume(path))
+            }
+            Some(AdditionKind::Directory | AdditionKind::Removed) | None => {
+                let meta = self.labelled(path, FileType::Directory, meta);
+                let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
+                for name in self.added_names(path) {
+                    let below = format!("{path}/{name}");
+                    if !self.is_removed(&below) {
+                        let inode = self.addition(&below, None)?;
+                        self.link(directory, &name, inode)?;
+                    }
+                }
+                Ok(directory)
+            }
         }
-        let meta = Meta { mtime: self.time, ..Meta::root_owned(0o755) };
-        let meta = self.labelled(path, FileType::Directory, meta);
-        let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
-        for name in self.extra_names(path) {
-            let inode = self.extra(&format!("{path}/{name}"))?;
-            self.link(directory, &name, inode)?;
-        }
-        Ok(directory)
     }
 
     fn link(&mut self, directory: Inode, name: &str, inode: Inode) -> Result<(), Error> {
         self.store.volume.link(directory, name.as_bytes(), inode).map_err(Error::volume(name))
+    }
+}
+
+/// `meta` with what an addition says of it.
+fn owned(added: &Addition, meta: Meta) -> Meta {
+    Meta {
+        mode: added.mode.unwrap_or(meta.mode),
+        uid: added.uid.unwrap_or(meta.uid),
+        gid: added.gid.unwrap_or(meta.gid),
+        ..meta
     }
 }

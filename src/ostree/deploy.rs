@@ -4,6 +4,7 @@
 use super::checkout;
 use super::error::Error;
 use super::sysroot::Sysroot;
+use crate::additions::Addition;
 use crate::digest::{Sha256, Sha256Digest};
 use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, Node, ObjectId};
@@ -20,17 +21,6 @@ pub struct BootFile {
     pub name: String,
     /// Whether `/boot` gets a copy without xattrs instead of another link to the file.
     pub is_copied: bool,
-}
-
-/// A file that the deployment or the physical root gets besides the image's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtraFile {
-    /// Path from the deployment's root or the physical root, without leading `/`.
-    pub path: String,
-    /// Permission bits.
-    pub mode: u16,
-    /// Content.
-    pub bytes: Vec<u8>,
 }
 
 /// Everything about a deployment that is decided elsewhere.
@@ -50,12 +40,19 @@ pub struct Deployment<'a> {
     pub bls_entry: &'a str,
     /// `container-image-reference` of the origin file.
     pub origin: &'a str,
-    /// Files added to the deployment, replacing the image's; parents must exist or be below `etc`.
-    pub extra_etc: &'a [ExtraFile],
+    /// What `etc` of the deployment and `var` of the stateroot have besides the image's files.
+    pub additions: &'a [Addition],
     /// A file without a name yet that is the deployment's `.ostree.cfs`.
     pub composefs: Option<Inode>,
     /// The policy, for what is copied out of the image.
     pub labels: Option<&'a dyn Labels>,
+}
+
+impl<'a> Deployment<'a> {
+    /// Additions whose path begins with `folder`.
+    fn additions_in(&self, folder: &'static str) -> impl Iterator<Item = &'a Addition> + use<'a> {
+        self.additions.iter().filter(move |addition| addition.path.starts_with(folder))
+    }
 }
 
 /// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3);
@@ -151,9 +148,7 @@ fn etc<V: Volume>(
     let time = sysroot.time();
     let mut copy = checkout::Copy::new(&mut sysroot.store, time, deployment.labels);
     copy.skip(".updated");
-    for extra in deployment.extra_etc {
-        copy.add(extra);
-    }
+    deployment.additions_in("etc/").for_each(|addition| copy.add(addition));
     let etc = copy.directory("etc", usr_etc)?;
     sysroot.store.volume.link(root, b"etc", etc).map_err(Error::volume("etc"))
 }
@@ -171,15 +166,21 @@ fn var<V: Volume>(
     let mut copy = checkout::Copy::new(&mut sysroot.store, time, deployment.labels);
     copy.skip(".updated");
     copy.skip(".ostree-selabeled");
+    deployment.additions_in("var/").for_each(|addition| copy.add(addition));
     copy.fill("var", var, content)?;
     if tree.directory("usr/lib/tmpfiles.d").is_none() {
-        let missing = |name: &&(&str, u16)| !content.entries.contains_key(name.0);
-        for (name, mode) in [("tmp", 0o1777), ("lib", 0o755), ("log", 0o755)].iter().filter(missing)
-        {
-            sysroot.directory(&format!("{path}/{name}"), *mode)?;
+        let is_added = |name: &str| {
+            let first = |addition: &Addition| addition.path.split('/').nth(1) == Some(name);
+            deployment.additions_in("var/").any(first)
+        };
+        let is_missing = |name: &str| !content.entries.contains_key(name) && !is_added(name);
+        for (name, mode) in [("tmp", 0o1777), ("lib", 0o755), ("log", 0o755)] {
+            if is_missing(name) {
+                sysroot.directory(&format!("{path}/{name}"), mode)?;
+            }
         }
         for (name, target) in [("run", "../run"), ("lock", "../run/lock")] {
-            if !content.entries.contains_key(name) {
+            if is_missing(name) {
                 sysroot.symlink(&format!("{path}/{name}"), target)?;
             }
         }

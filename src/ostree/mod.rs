@@ -38,7 +38,7 @@ mod store;
 mod sysroot;
 
 pub use commit::{IMPORTER_VERSION, layer as commit_layer, merge as commit_merge};
-pub use deploy::{BootFile, Deployment, ExtraFile, boot_checksum, deploy};
+pub use deploy::{BootFile, Deployment, boot_checksum, deploy};
 pub use error::Error;
 pub use image_files::ImageFiles;
 pub use layer::{LayerFile, LayerTree};

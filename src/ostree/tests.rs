@@ -1,6 +1,7 @@
 //! Layers, merges and deployments in a volume in memory.
 
 use super::*;
+use crate::additions::Addition;
 use crate::digest::Sha256Digest;
 use crate::labels::{FileType, Labels};
 use crate::progress::Cancel;
@@ -256,9 +257,16 @@ fn deployed(lines: &[&str]) -> (MemoryVolume, String) {
     let commit = commit_layer(&mut sysroot.store, &tree, 1, 0).unwrap();
     let boot_files =
         [BootFile { source: "usr/k".into(), name: "vmlinuz-1".into(), is_copied: false }];
-    let extra_etc = [
-        ExtraFile { path: "etc/conf".into(), mode: 0o600, bytes: b"ours".to_vec() },
-        ExtraFile { path: "etc/new/file".into(), mode: 0o644, bytes: b"new".to_vec() },
+    let additions = [
+        Addition::file("etc/conf", 0o600, "ours"),
+        Addition::file("etc/new/file", 0o644, "new"),
+        Addition::content("etc/kept", "changed"),
+        Addition { mode: None, gid: None, ..Addition::directory("etc/d", 0).owned_by(7, 7) },
+        Addition::removed("etc/gone"),
+        Addition::symlink("etc/d/link", "../conf"),
+        Addition::directory("var/home/ops", 0o700).owned_by(1000, 1001),
+        Addition::file("var/home/ops/.ssh/keys", 0o600, "k").owned_by(1000, 1001),
+        Addition::file("var/lib/x", 0o600, "x"),
     ];
     let boot_checksum = boot_checksum(&sysroot, &tree, &["usr/k".into()]).unwrap();
     assert_eq!(boot_checksum, Sha256Digest::of(b"kernel"));
@@ -270,7 +278,7 @@ fn deployed(lines: &[&str]) -> (MemoryVolume, String) {
         boot_checksum,
         bls_entry: "title x\n",
         origin: "ostree-unverified-registry:x",
-        extra_etc: &extra_etc,
+        additions: &additions,
         composefs: None,
         labels: None,
     };
@@ -307,6 +315,37 @@ fn a_deployment_links_objects_and_copies_etc_and_var() {
     assert_eq!((var.links, &var.content), (1, &Content::Regular(b"1".to_vec())));
     assert!(volume.find("ostree/deploy/os/var/.ostree-selabeled").is_some());
     assert!(volume.find("ostree/deploy/os/var/lock").is_some());
+}
+
+#[test]
+fn additions_replace_remove_and_keep() {
+    let (volume, root) = deployed(&[
+        "d usr",
+        "f usr/k kernel",
+        "d etc",
+        "f etc/kept theirs",
+        "d etc/d",
+        "f etc/d/stays 1",
+        "d etc/gone",
+        "f etc/gone/below 1",
+    ]);
+    let find = |path: &str| volume.find(&format!("{root}/etc/{path}"));
+    let regular = |text: &str| Content::Regular(text.as_bytes().to_vec());
+    assert_eq!(find("kept").unwrap().content, regular("changed"));
+    let before = volume.find(&format!("{root}/usr/etc/kept")).unwrap().meta.clone();
+    assert_eq!(find("kept").unwrap().meta.mode, before.mode);
+    let directory = find("d").unwrap().meta.clone();
+    let before = volume.find(&format!("{root}/usr/etc/d")).unwrap().meta.clone();
+    assert_eq!((directory.uid, directory.gid, directory.mode), (7, before.gid, before.mode));
+    assert_eq!(find("d/stays").unwrap().content, regular("1"));
+    assert_eq!(find("d/link").unwrap().content, Content::Symlink(b"../conf".to_vec()));
+    assert!(find("gone").is_none());
+    let var = |path: &str| volume.find(&format!("ostree/deploy/os/var/{path}")).unwrap();
+    let of = |path: &str| (var(path).meta.mode, var(path).meta.uid, var(path).meta.gid);
+    assert_eq!(of("home"), (0o755, 0, 0));
+    assert_eq!(of("home/ops"), (0o700, 1000, 1001));
+    assert_eq!(of("home/ops/.ssh/keys"), (0o600, 1000, 1001));
+    assert_eq!((var("lib/x").content.clone(), of("log")), (regular("x"), (0o755, 0, 0)));
 }
 
 #[test]

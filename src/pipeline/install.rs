@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Error;
 use super::import::{Context, Imported, import};
 use super::request::{Bios, BootLoader, Request};
+use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
 use crate::boot::grub::bridge;
 use crate::boot::grub::pe::LIMIT_BYTES;
@@ -16,7 +17,7 @@ use crate::config::kargs_d;
 use crate::digest::Sha256Digest;
 use crate::files::{Deployed, FileKind, Files};
 use crate::labels::Labels;
-use crate::ostree::{self, BootFile, Deployment, ExtraFile, ImageFiles, Sysroot};
+use crate::ostree::{self, BootFile, Deployment, ImageFiles, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};
@@ -238,7 +239,7 @@ fn deploy<V: Volume>(
         boot_checksum,
         bls_entry: &entry.to_text()?,
         origin: &inputs.target.origin(),
-        extra_etc: &extra_etc(inputs.request, decisions),
+        additions: &extra_etc(inputs.request, decisions),
         composefs: Some(composefs),
         labels,
     };
@@ -247,12 +248,8 @@ fn deploy<V: Volume>(
 }
 
 /// Files that the deployment's `/etc` gets besides the image's own (ostree-contract 4.7).
-fn extra_etc(request: &Request, decisions: &Decisions) -> Vec<ExtraFile> {
-    let text = |path: &str, text: String| ExtraFile {
-        path: path.to_owned(),
-        mode: 0o644,
-        bytes: text.into_bytes(),
-    };
+fn extra_etc(request: &Request, decisions: &Decisions) -> Vec<Addition> {
+    let text = |path: &str, text: String| Addition::file(path, 0o644, text);
     let keys = request
         .root_ssh_authorized_keys
         .as_ref()
