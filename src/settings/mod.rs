@@ -6,13 +6,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
+use crate::digest::Sha256Digest;
+
 pub mod disk;
 pub mod users;
 
 pub use users::{Group, Password, User};
 
 /// Everything about the installed system that an owner may set.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Settings {
     /// Accounts to make or change.
     pub users: Vec<User>,
@@ -42,8 +46,26 @@ pub struct Settings {
     pub grub: Option<GrubConsole>,
 }
 
+/// How often a digest of settings is hashed again.
+const ROUNDS: u32 = 20_000;
+
+impl Settings {
+    /// What tells these settings from others; `None` when nothing is set.
+    ///
+    /// SHA-256 of their JSON, hashed 20,000 times more: the digest is published in the build record
+    /// and the ids, and a password among the settings must not be easier to guess from it than from
+    /// its hash on the disk.
+    pub fn digest(&self) -> Option<Sha256Digest> {
+        if *self == Self::default() {
+            return None;
+        }
+        let json = serde_json::to_vec(self).expect("texts, numbers and maps of texts are JSON");
+        Some((0..ROUNDS).fold(Sha256Digest::of(&json), |digest, _| Sha256Digest::of(&digest.0)))
+    }
+}
+
 /// Permission bits and owners of what is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Access {
     /// Permission bits (0 to 0o7777); 0644 for files and 0755 for directories when not given.
     pub mode: Option<u16>,
@@ -54,7 +76,7 @@ pub struct Access {
 }
 
 /// An owner or a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Owner {
     /// By name, as the deployment's `passwd` or `group` will know it.
     Name(String),
@@ -63,7 +85,7 @@ pub enum Owner {
 }
 
 /// A directory to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DirectorySetting {
     /// Absolute path in the deployment.
     pub path: String,
@@ -74,7 +96,7 @@ pub struct DirectorySetting {
 }
 
 /// A file to write; one that the image has is replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileSetting {
     /// Absolute path in the deployment.
     pub path: String,
@@ -85,7 +107,7 @@ pub struct FileSetting {
 }
 
 /// Language and keyboard.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Locale {
     /// `LANG` first, further languages after it (`LANGUAGE`).
     pub languages: Vec<String>,
@@ -94,7 +116,7 @@ pub struct Locale {
 }
 
 /// Time zone and servers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Time {
     /// A zone's name (`Europe/Berlin`).
     pub zone: Option<String>,
@@ -103,7 +125,7 @@ pub struct Time {
 }
 
 /// Units of systemd's, with their suffix (`sshd.service`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Units {
     /// Started as their `[Install]` section says.
     pub enabled: Vec<String>,
@@ -114,7 +136,7 @@ pub struct Units {
 }
 
 /// Files of a NoCloud seed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CloudInit {
     /// `user-data`.
     pub user_data: Vec<u8>,
@@ -127,7 +149,7 @@ pub struct CloudInit {
 }
 
 /// What Ignition does at the first boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Ignition {
     /// It runs, with what the platform gives.
     FirstBoot,
@@ -138,7 +160,7 @@ pub enum Ignition {
 }
 
 /// GRUB's terminals.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct GrubConsole {
     /// `terminal_input`.
     pub input: Vec<String>,
@@ -146,4 +168,30 @@ pub struct GrubConsole {
     pub output: Vec<String>,
     /// The whole command, `serial --unit=0 --speed=115200`.
     pub serial: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_counts() {
+        assert_eq!(Settings::default().digest(), None);
+        let user = |password: &str| {
+            let password = Some(Password::Plain(password.to_owned()));
+            let user = User { name: "ops".to_owned(), password, ..User::default() };
+            Settings { users: vec![user], ..Settings::default() }
+        };
+        let all = [
+            user("a"),
+            user("b"),
+            Settings { hostname: Some("a".to_owned()), ..Settings::default() },
+            Settings { kargs: vec!["a".to_owned()], ..Settings::default() },
+            Settings { credentials: [("a".to_owned(), vec![1])].into(), ..Settings::default() },
+            Settings { ignition: Some(Ignition::FirstBoot), ..Settings::default() },
+        ];
+        let digests: std::collections::BTreeSet<_> = all.iter().map(Settings::digest).collect();
+        assert_eq!(digests.len(), all.len());
+        assert_eq!(user("a").digest(), user("a").digest());
+    }
 }

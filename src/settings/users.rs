@@ -1,7 +1,9 @@
 //! Accounts and groups.
 
+use serde::Serialize;
+
 /// An account to make, or to change where the image has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct User {
     /// Its name.
     pub name: String,
@@ -28,7 +30,7 @@ pub struct User {
 }
 
 /// A password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub enum Password {
     /// As it is typed; stored as a hash.
     Plain(String),
@@ -46,7 +48,7 @@ impl std::fmt::Debug for Password {
 }
 
 /// A group to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// Its name.
     pub name: String,
