@@ -91,6 +91,11 @@ impl Kargs {
         }
     }
 
+    /// Whether there is an argument of that key.
+    pub fn have(&self, wanted: &str) -> bool {
+        self.0.iter().any(|karg| key(karg) == wanted)
+    }
+
     /// The arguments in order.
     pub fn as_slice(&self) -> &[String] {
         &self.0

@@ -42,6 +42,9 @@ pub struct Plan {
     pub karg_deletes: Vec<String>,
     /// SHA-256 of the file of `--root-ssh-authorized-keys`.
     pub root_ssh_authorized_keys_sha256: Option<String>,
+    /// What identifies the settings of the installed system, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_sha256: Option<String>,
     /// The time stamped where no contract fixes it, in seconds since 1970.
     pub source_date_epoch: i64,
 }
@@ -176,6 +179,7 @@ mod tests {
             kargs: vec!["quiet".to_owned()],
             karg_deletes: vec![],
             root_ssh_authorized_keys_sha256: None,
+            settings_sha256: None,
             source_date_epoch: 0,
         }
     }
@@ -189,6 +193,14 @@ mod tests {
             one,
             Plan { kargs: vec![], karg_deletes: vec!["quiet".to_owned()], ..plan() }.digest()
         );
+    }
+
+    #[test]
+    fn a_plan_without_settings_is_what_it_always_was() {
+        let json = serde_json::to_string(&plan()).unwrap();
+        assert!(!json.contains("settings"), "{json}");
+        let set = Plan { settings_sha256: Some("00".to_owned()), ..plan() };
+        assert_ne!(set.digest(), plan().digest());
     }
 
     #[test]
