@@ -152,6 +152,16 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// Whether a configuration in `/boot` sets what replaces `$ignition_firstboot`.
+    pub fn passes_on_ignition(&self) -> bool {
+        let sets =
+            |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("set ignition_firstboot=");
+        self.boot.iter().any(|file| match &file.content {
+            Content::Bytes(bytes) => file.path.ends_with(".cfg") && sets(bytes),
+            Content::Image(_) => false,
+        })
+    }
+
     /// Whether boot entries are read by a script that cannot carry everything.
     pub fn has_bridge(&self) -> bool {
         match &self.origin {
@@ -179,6 +189,18 @@ pub struct Target<'a> {
     pub bios: Bios,
     /// How a menu of ours shows; bootupd's has its own ways.
     pub menu: Menu,
+    /// What a configuration of ours reads besides.
+    pub reads: Reads,
+}
+
+/// Files of `/boot` that GRUB reads where an owner has set something. bootupd's configuration reads
+/// them when they are there, or knows nothing of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reads {
+    /// `grub2/console.cfg`, in place of what the menu says of terminals.
+    pub console: bool,
+    /// `ignition.firstboot`, for the kernel argument `$ignition_firstboot`.
+    pub ignition: bool,
 }
 
 /// How a boot menu shows.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::boot::grub::fake_modules;
 use crate::boot::loader;
-use crate::boot::loader::{BiosPlace, Menu};
+use crate::boot::loader::{BiosPlace, Menu, Reads};
 use crate::files::MemoryFiles;
 use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
@@ -54,6 +54,7 @@ fn target() -> Target<'static> {
         vmlinuz: "usr/lib/modules/1/vmlinuz",
         bios: Bios::No,
         menu: Menu { timeout_secs: 1, serial: None },
+        reads: Reads::default(),
     }
 }
 

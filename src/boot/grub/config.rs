@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! stub      search the root file system, configfile ($root)/boot/grub2/grub.cfg
-//! grub.cfg  head, serial console, user.cfg, the reader of entries, tail
+//! grub.cfg  head, serial console, user.cfg, Ignition, the reader of entries, tail
 //! ```
 //!
 //! | in `/boot/grub2` | whose |
 //! |---|---|
 //! | `grub.cfg` | ours |
 //! | `grubenv` | GRUB's: `next_entry` chooses an entry for one boot |
+//! | `console.cfg` | the owner's, from settings: in place of our serial console |
 //! | `user.cfg` | the owner's, not there at first: `set timeout=10`, `GRUB2_PASSWORD=grub.pbkdf2…` |
 //!
 //! GRUB on UEFI and on BIOS read the same `grub.cfg`, though they may not have the same modules. Only
@@ -19,11 +20,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::loader::{BootFile, Content, Menu};
+use super::super::loader::{BootFile, Content, Menu, Reads};
 
 const STUB: &str = include_str!("../../../templates/grub-stub.cfg");
 const HEAD: &str = include_str!("../../../templates/grub-head.cfg");
 const SERIAL: &str = include_str!("../../../templates/grub-serial.cfg");
+const CONSOLE: &str = include_str!("../../../templates/grub-console.cfg");
+const IGNITION: &str = include_str!("../../../templates/grub-ignition.cfg");
 const USER: &str = include_str!("../../../templates/grub-user.cfg");
 const PASSWORD: &str = include_str!("../../../templates/grub-password.cfg");
 const BRIDGE: &str = include_str!("../../../templates/grub-bridge.cfg");
@@ -133,17 +136,17 @@ pub fn stub(root_uuid: &str) -> Vec<u8> {
 }
 
 /// The files of `/boot/grub2`.
-pub fn boot_files(grubs: Grubs<'_>, menu: Menu) -> Vec<BootFile> {
+pub fn boot_files(grubs: Grubs<'_>, menu: Menu, reads: Reads) -> Vec<BootFile> {
     let file = |path: &str, bytes| BootFile {
         path: path.to_owned(),
         mode: 0o600,
         content: Content::Bytes(bytes),
     };
-    let text = grub_cfg(grubs, menu).into_bytes();
+    let text = grub_cfg(grubs, menu, reads).into_bytes();
     vec![file("grub2/grub.cfg", text), file("grub2/grubenv", environment())]
 }
 
-fn grub_cfg(grubs: Grubs<'_>, menu: Menu) -> String {
+fn grub_cfg(grubs: Grubs<'_>, menu: Menu, reads: Reads) -> String {
     let head = HEAD.replace("@TIMEOUT@", &menu.timeout_secs.to_string());
     let serial = menu.serial.filter(|_| grubs.have("serial")).map(|port| {
         SERIAL
@@ -153,9 +156,10 @@ fn grub_cfg(grubs: Grubs<'_>, menu: Menu) -> String {
     let efi_tail = grubs.uefi.is_some_and(|grub| grub.modules.contains("efifwsetup"));
     let sections = [
         Some(head),
-        serial,
+        if reads.console { Some(CONSOLE.to_owned()) } else { serial },
         Some(USER.to_owned()),
         grubs.have("password_pbkdf2").then(|| PASSWORD.to_owned()),
+        reads.ignition.then(|| IGNITION.to_owned()),
         Some(grubs.entries()),
         efi_tail.then(|| TAIL.to_owned()),
     ];
@@ -190,7 +194,7 @@ mod tests {
 
     fn text(uefi: Option<&[&str]>, bios: Option<&[&str]>) -> String {
         let (uefi, bios) = (uefi.map(grub), bios.map(grub));
-        grub_cfg(Grubs { uefi: uefi.as_ref(), bios: bios.as_ref() }, MENU)
+        grub_cfg(Grubs { uefi: uefi.as_ref(), bios: bios.as_ref() }, MENU, Reads::default())
     }
 
     #[test]
@@ -224,8 +228,21 @@ mod tests {
         assert!(bare.ends_with("\nblscfg\n"), "{bare}");
         let silent = Menu { timeout_secs: 5, serial: None };
         let grub = grub(&["regexp", "serial"]);
-        let text = grub_cfg(Grubs { uefi: Some(&grub), bios: None }, silent);
+        let text = grub_cfg(Grubs { uefi: Some(&grub), bios: None }, silent, Reads::default());
         assert!(text.contains("set timeout=5\n") && !text.contains("--unit"), "{text}");
+    }
+
+    #[test]
+    fn what_an_owner_sets_is_read_before_entries() {
+        let grub = grub(&["regexp", "serial"]);
+        let grubs = Grubs { uefi: Some(&grub), bios: None };
+        let text = grub_cfg(grubs, MENU, Reads { console: true, ignition: true });
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(at("source \"$prefix/console.cfg\"") < at("/ignition.firstboot"));
+        assert!(at("set ignition_firstboot=\"ignition.firstboot") < at("\nbls_menu\n"));
+        assert!(!text.contains("--unit"), "{text}");
+        let plain = grub_cfg(grubs, MENU, Reads::default());
+        assert!(!plain.contains("ignition") && !plain.contains("console.cfg"), "{plain}");
     }
 
     #[test]
@@ -259,7 +276,7 @@ mod tests {
         assert_eq!(grubenv.len(), 1024);
         assert!(grubenv.starts_with(b"# GRUB Environment Block\n# W") && grubenv.ends_with(b"#"));
         let blscfg = grub(&["blscfg"]);
-        let files = boot_files(Grubs { uefi: Some(&blscfg), bios: None }, MENU);
+        let files = boot_files(Grubs { uefi: Some(&blscfg), bios: None }, MENU, Reads::default());
         assert!(files.iter().all(|file| file.mode == 0o600));
     }
 }

@@ -46,7 +46,7 @@ pub(in crate::boot) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loa
         uefi: uefi.as_ref().map(|uefi| &uefi.grub),
         bios: bios.as_ref().map(|bios| &bios.grub),
     };
-    let mut boot = config::boot_files(grubs, target.menu);
+    let mut boot = config::boot_files(grubs, target.menu, target.reads);
     let origin = Origin::Own {
         uefi: uefi
             .as_ref()

@@ -2,7 +2,7 @@ use super::*;
 use crate::boot::grub::config::Reader;
 use crate::boot::grub::fake_modules;
 use crate::boot::grub::pe::fake;
-use crate::boot::loader::{BiosPlace, Menu};
+use crate::boot::loader::{BiosPlace, Menu, Reads};
 use crate::files::MemoryFiles;
 use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
@@ -35,7 +35,8 @@ const PC: &str = "usr/lib/grub/i386-pc";
 fn target(bios: Bios) -> Target<'static> {
     let (boot_uuid, vmlinuz) = (UUID, "usr/lib/modules/1/vmlinuz");
     let menu = Menu { timeout_secs: 1, serial: None };
-    Target { arch: Arch::X86_64, boot_uuid, skip_boot_uuid: false, vmlinuz, bios, menu }
+    let reads = Reads::default();
+    Target { arch: Arch::X86_64, boot_uuid, skip_boot_uuid: false, vmlinuz, bios, menu, reads }
 }
 
 /// The readers on UEFI and on BIOS.
