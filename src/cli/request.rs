@@ -14,6 +14,7 @@ use crate::pipeline::{Bios, BootLoader, Request};
 use crate::plan::PlanError;
 use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, TargetRef};
+use crate::settings::Settings;
 use crate::spec::Arch;
 
 /// The most that is read of a file with SSH keys.
@@ -117,6 +118,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         explicit_rootfs: args.rootfs.is_some(),
         kargs: check_kargs("--karg", &args.kargs)?,
         karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
+        settings: Settings::default(),
         stateroot: args.stateroot.as_deref().map(stateroot).transpose()?,
         qcow2_compression: args.qcow2_compression.into(),
         boot_loader: BootLoader::FromImage,

@@ -123,18 +123,8 @@ fn instance_id(inputs: &Inputs<'_>, user_data: &[u8]) -> String {
 }
 
 /// The files of `/boot` that Ignition starts with.
-pub(super) fn ignition(
-    overlay: &Overlay<'_>,
-    wanted: Option<&Ignition>,
-    warnings: &mut Vec<String>,
-) -> Vec<BootAddition> {
+pub(super) fn ignition(wanted: Option<&Ignition>) -> Vec<BootAddition> {
     let Some(wanted) = wanted else { return Vec::new() };
-    if !["usr/lib/dracut/modules.d/30ignition", "usr/bin/ignition", "usr/lib/ignition"]
-        .iter()
-        .any(|path| overlay.kind(path).is_some())
-    {
-        warnings.push("the image has no Ignition: nothing will read its configuration".to_owned());
-    }
     let stamp = match wanted {
         Ignition::FirstBoot | Ignition::Embedded(_) => String::new(),
         Ignition::Url(url) => format!(

@@ -103,7 +103,7 @@ pub fn customize(inputs: &Inputs<'_>) -> Result<Customized, Error> {
     units::customize(&mut overlay, &settings.units, &mut warnings)?;
     first_boot::credentials(&mut overlay, settings)?;
     first_boot::cloud_init(&mut overlay, inputs, &mut warnings)?;
-    let mut boot = first_boot::ignition(&overlay, settings.ignition.as_ref(), &mut warnings);
+    let mut boot = first_boot::ignition(settings.ignition.as_ref());
     boot.extend(settings.grub.as_ref().and_then(grub::console));
     let mut kargs = settings.kargs.clone();
     if settings.ignition.is_some() {

@@ -132,7 +132,7 @@ fn cloud_init_finds_its_seed() {
 
 #[test]
 fn ignition_is_told_by_a_stamp() {
-    let image = image().with("usr/bin/ignition", "");
+    let image = image();
     let boot = |ignition| {
         let settings = Settings { ignition: Some(ignition), ..Settings::default() };
         let made = made(&image, &settings).unwrap();

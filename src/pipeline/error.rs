@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Sha256Digest;
-use crate::{boot, config, format, fs, layers, ostree, output, partition, plan, registry, selinux};
+use crate::{
+    boot, config, customize, format, fs, layers, ostree, output, partition, plan, registry, selinux,
+};
 
 /// Why a build failed. Nothing is left behind but what was there before.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,9 @@ pub enum Error {
     /// Configuration inside the image is wrong.
     #[error(transparent)]
     Config(#[from] config::ConfigError),
+    /// What the owner wants cannot be had in this image.
+    #[error(transparent)]
+    Customize(#[from] customize::Error),
     /// The plan cannot be carried out, for instance because the disk is too small.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),

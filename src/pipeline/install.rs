@@ -14,6 +14,7 @@ use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::bound_images::BoundImages;
 use crate::config::install::{Install, Notice};
 use crate::config::kargs_d;
+use crate::customize::{self, Customized, IGNITION_KARG};
 use crate::digest::Sha256Digest;
 use crate::files::{Deployed, FileKind, Files};
 use crate::labels::Labels;
@@ -60,6 +61,9 @@ pub struct Installed<V> {
     pub drivers: BTreeSet<&'static str>,
 }
 
+/// Which platform Ignition is told of.
+const IGNITION_PLATFORM: &str = "ignition.platform.id";
+
 /// Drivers that a platform may be told of.
 const DRIVERS: [&str; 2] = ["ena", "nvme"];
 
@@ -96,6 +100,8 @@ pub struct Inputs<'a> {
     pub time: Timestamp,
     /// What the disk is given for where it runs.
     pub profile: &'a Profile,
+    /// The plan's digest, which secrets of the installed system are salted with.
+    pub seed: Sha256Digest,
 }
 
 /// Everything about the deployment that the merged image decides.
@@ -106,6 +112,7 @@ struct Decisions {
     kargs: Kargs,
     stateroot: String,
     root_link: Option<String>,
+    customized: Customized,
     drivers: BTreeSet<&'static str>,
 }
 
@@ -136,6 +143,9 @@ pub fn install<V: Volume>(
     let made = Made { tree: &tree, composefs, commit, labels };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
     let (esp, bios) = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
+    for file in &decisions.customized.boot {
+        boot_file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
+    }
     if let Some(labels) = labels {
         sysroot.label(labels)?;
     }
@@ -165,8 +175,18 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
     if !bound.0.is_empty() {
         context.reporter.report(Event::Warning { message: bound.to_string() });
     }
-    let platform = inputs.profile.kargs(request.arch, boot::ignition::is_in(files));
-    let kargs = Kargs::from_sources(&Sources {
+    let customized = customized(files, inputs)?;
+    for message in &customized.warnings {
+        context.reporter.report(Event::Warning { message: message.clone() });
+    }
+    let has_ignition = boot::ignition::is_in(files);
+    let wants_ignition = request.settings.ignition.is_some();
+    if wants_ignition && !has_ignition {
+        let message = "the image has no Ignition: nothing will read its configuration".into();
+        context.reporter.report(Event::Warning { message });
+    }
+    let platform = inputs.profile.kargs(request.arch, has_ignition);
+    let mut kargs = Kargs::from_sources(&Sources {
         root: &install.root_spec(&inputs.ids.root_fs.to_string()),
         root_flags: None,
         boot: install.boot_spec(),
@@ -175,8 +195,11 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         platform: &platform,
         install_deletes: &install.karg_deletes,
         cli_deletes: &request.karg_deletes,
-        cli: &request.kargs,
+        cli: &[&*customized.kargs, &request.kargs].concat(),
     });
+    if wants_ignition && !kargs.have(IGNITION_PLATFORM) {
+        kargs.add(&format!("{IGNITION_PLATFORM}=metal"));
+    }
     let stateroot = stateroot::choose(request.stateroot.as_deref(), install.stateroot.as_deref())?;
     if kernel.is_link {
         let message = format!(
@@ -198,7 +221,27 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         kargs,
         stateroot,
         root_link,
+        customized,
     })
+}
+
+/// What the settings come to in this image. Keys for root go one way: into its home when the settings
+/// have some, else by tmpfiles.d.
+fn customized(files: &dyn Files, inputs: Inputs<'_>) -> Result<Customized, Error> {
+    let request = inputs.request;
+    let keys = request.root_ssh_authorized_keys.as_deref();
+    let day = u32::try_from(inputs.time.secs / 86_400).unwrap_or_default();
+    Ok(customize::customize(&customize::Inputs {
+        settings: &request.settings,
+        files,
+        root_keys: keys.filter(|_| has_keys_of_root(request)),
+        seed: &inputs.seed.0,
+        day,
+    })?)
+}
+
+fn has_keys_of_root(request: &Request) -> bool {
+    request.settings.users.iter().any(|user| user.name == "root" && !user.keys.is_empty())
 }
 
 /// What the import made, to be deployed.
@@ -239,7 +282,7 @@ fn deploy<V: Volume>(
         boot_checksum,
         bls_entry: &entry.to_text()?,
         origin: &inputs.target.origin(),
-        additions: &extra_etc(inputs.request, decisions),
+        additions: &additions(inputs.request, decisions),
         composefs: Some(composefs),
         labels,
     };
@@ -247,16 +290,17 @@ fn deploy<V: Volume>(
     Ok(entry.options())
 }
 
-/// Files that the deployment's `/etc` gets besides the image's own (ostree-contract 4.7).
-fn extra_etc(request: &Request, decisions: &Decisions) -> Vec<Addition> {
+/// What the deployment gets besides the image's own files (ostree-contract 4.7).
+fn additions(request: &Request, decisions: &Decisions) -> Vec<Addition> {
     let text = |path: &str, text: String| Addition::file(path, 0o644, text);
     let keys = request
         .root_ssh_authorized_keys
         .as_ref()
+        .filter(|_| !has_keys_of_root(request))
         .map(|keys| text(ssh::PATH, ssh::tmpfiles(keys, decisions.root_link.as_deref())));
     let boot = decisions.install.boot_spec();
     let fstab = boot.map(|spec| text("etc/fstab", format!("{spec} /boot auto ro 0 0\n")));
-    keys.into_iter().chain(fstab).collect()
+    keys.into_iter().chain(fstab).chain(decisions.customized.additions.iter().cloned()).collect()
 }
 
 /// The repository's `config` (ostree-contract 1.2).
@@ -307,10 +351,19 @@ fn boot_loader<V: Volume>(
         vmlinuz: &decisions.kernel.vmlinuz,
         bios: bios(request),
         menu: menu(inputs.profile),
+        reads: loader::Reads {
+            console: request.settings.grub.is_some(),
+            ignition: request.settings.ignition.is_some(),
+        },
     };
     let loader = loader::plan(&files, target)?;
     if loader.has_bridge() {
         check_bridge(decisions, context)?;
+    }
+    if target.reads.ignition && !loader.passes_on_ignition() {
+        let message = "the boot loader of the image does not look for Ignition's stamp \
+                       (`ignition.firstboot`): Ignition will not run";
+        context.reporter.report(Event::Warning { message: message.into() });
     }
     context.reporter.report(Event::Detail { message: format!("boot loader: {}", loader.origin) });
     for notice in &loader.notices {
@@ -322,13 +375,23 @@ fn boot_loader<V: Volume>(
     for file in loader.boot {
         // one after the other: GRUB has hundreds of modules
         let bytes = content_bytes(&ImageFiles::new(&sysroot.store, tree), file.content)?;
-        let path = format!("boot/{}", file.path);
-        for (at, _) in path.match_indices('/').skip(1) {
-            sysroot.directory(&path[..at], loader::DIRECTORY_MODE)?;
-        }
-        sysroot.file(&path, file.mode, &bytes)?;
+        boot_file(sysroot, &file.path, file.mode, &bytes)?;
     }
     Ok((esp, loader.bios))
+}
+
+/// Makes a file of `/boot`, and directories on the way that nobody but root may read.
+fn boot_file<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    path: &str,
+    mode: u16,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let path = format!("boot/{path}");
+    for (at, _) in path.match_indices('/').skip(1) {
+        sysroot.directory(&path[..at], loader::DIRECTORY_MODE)?;
+    }
+    Ok(sysroot.file(&path, mode, bytes)?)
 }
 
 /// How a boot menu of ours shows.
@@ -364,7 +427,8 @@ fn content_bytes(files: &dyn Files, content: Content) -> Result<Vec<u8>, Error> 
 
 /// What GRUB would not pass on is refused in kernel arguments and said of the title.
 fn check_bridge(decisions: &Decisions, context: Context<'_>) -> Result<(), Error> {
-    if let Some(problem) = bridge::uncarried("", decisions.kargs.as_slice()) {
+    let kargs = decisions.kargs.as_slice().iter().filter(|karg| *karg != IGNITION_KARG);
+    if let Some(problem) = bridge::uncarried("", &kargs.cloned().collect::<Vec<_>>()) {
         return Err(Error::Karg { problem: problem.to_string() });
     }
     if let Some(problem) = bridge::uncarried(&decisions.name, &[]) {

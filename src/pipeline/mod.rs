@@ -56,11 +56,12 @@ pub fn build(
         warnings.report(Event::Warning { message });
     }
     let plan = plan(request, platform, &target, time);
-    let ids = ids(request, image.manifest_digest, plan.digest());
+    let seed = plan.digest();
+    let ids = ids(request, image.manifest_digest, seed);
     let context = Context { reporter: &warnings, cancel, threads: request.threads };
     let profile = platform.profile();
-    let (source, target) = (&source, &target);
-    let inputs = install::Inputs { request, source, target, ids: &ids, time, profile: &profile };
+    let (source, target, ids, profile) = (&source, &target, &ids, &profile);
+    let inputs = install::Inputs { request, source, target, ids, time, profile, seed };
     let disk = disk::make(inputs, context)?;
     artifacts::write(disk, plan, inputs, &warnings, context)
 }
@@ -149,6 +150,7 @@ fn plan(request: &Request, platform: Platform, target: &TargetRef, time: Timesta
         kargs: request.kargs.clone(),
         karg_deletes: request.karg_deletes.clone(),
         root_ssh_authorized_keys_sha256: keys.map(|keys| Sha256Digest::of(keys).to_hex()),
+        settings_sha256: request.settings.digest().map(|digest| digest.to_hex()),
         source_date_epoch: time.secs,
     }
 }

@@ -7,6 +7,7 @@ use crate::plan::platform::Platform;
 use crate::plan::size::SizeRequest;
 use crate::plan::types::DiskType;
 use crate::registry::{Environment, Reference, TargetRef};
+use crate::settings::Settings;
 use crate::spec::Arch;
 use crate::units::SectorSize;
 
@@ -95,6 +96,8 @@ pub struct Request {
     pub karg_deletes: Vec<String>,
     /// Content of the file with root's SSH keys.
     pub root_ssh_authorized_keys: Option<Vec<u8>>,
+    /// What the owner wants of the installed system.
+    pub settings: Settings,
     /// Name of the stateroot, when not the image's choice or `default`.
     pub stateroot: Option<String>,
     /// Where identifiers come from.
@@ -135,6 +138,7 @@ impl Request {
             kargs: Vec::new(),
             karg_deletes: Vec::new(),
             root_ssh_authorized_keys: None,
+            settings: Settings::default(),
             stateroot: None,
             ids: Ids::Derived,
             qcow2_compression: Qcow2Compression::Deflate,

@@ -72,6 +72,7 @@ fn install_image(layout: &Path) -> Result<(Installed<MemoryVolume>, Ids), pipeli
         ids: &ids,
         time: TIME,
         profile: &Platform::Generic.profile(),
+        seed: Sha256Digest::of(b""),
     };
     Ok((install(MemoryVolume::default(), inputs, context(&cancel))?, ids))
 }
