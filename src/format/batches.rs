@@ -1,21 +1,22 @@
-//! Clusters read, tested for zeros and compressed on several threads, handed over in disk order.
+//! Pieces of a disk read and packed on several threads, handed over in disk order.
 //!
 //! ```text
-//!              ┌► lane 0: read, compress ─┐
-//!  ranges ─────┼► lane 1: read, compress ─┼───► each batch, in the order of the ranges
-//!              └► …                      ─┘
+//!              ┌► lane 0: read, pack ─┐
+//!  ranges ─────┼► lane 1: read, pack ─┼───► each batch, in the order of the ranges
+//!              └► …                  ─┘
 //! ```
 //!
 //! Batch `n` goes to lane `n` modulo their number and is taken from there, so order needs no
 //! sorting. At most [`BATCHES_PER_LANE`] batches per lane are under way, and their buffers go round.
+//! What packing means is the format's business: each lane has a [`Packer`], and as that remembers
+//! nothing, no byte depends on which lane a chunk went to.
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::qcow2::{CLUSTER_BYTES, Compression};
-use super::{FormatError, ZEROS, clamp};
+use super::{FormatError, clamp, len_of};
 
 /// How much of the disk one batch holds, at most.
 pub(super) const BATCH_BYTES: u64 = 1 << 20;
@@ -23,50 +24,69 @@ const BATCHES_PER_LANE: usize = 4;
 /// However many threads are asked for: what bounds the memory.
 const MAX_LANES: usize = 16;
 
-/// What became of a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cluster {
-    /// All zeros.
-    Zero,
-    /// To be stored as it is.
-    Raw,
-    /// The next that many bytes of the batch's `packed`.
-    Packed(usize),
+/// Why a packer gave up.
+pub(super) type PackError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Packs chunks: one in each lane, used again and again without memory of what it did before.
+pub(super) trait Packer {
+    /// What became of a chunk.
+    type Chunk: Send;
+
+    /// Packs `content`: appends to `packed` what is to be kept of it.
+    fn pack(&mut self, content: &[u8], packed: &mut Vec<u8>) -> Result<Self::Chunk, PackError>;
 }
 
-/// Neighbouring clusters.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
+/// What is to be read, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'f> {
+    /// Where the disk is.
+    pub file: &'f File,
+    /// How long it is: what is read after that is zeros.
+    pub disk_bytes: u64,
+    /// How much is packed at a time.
+    pub chunk_bytes: usize,
+    /// How many lanes.
+    pub threads: usize,
+}
+
+/// Neighbouring chunks.
+#[derive(Debug)]
+pub(super) struct Batch<C> {
     /// Where they are on the disk.
     pub range: Range<u64>,
     /// Their content, zeros after the end of the disk.
     pub content: Vec<u8>,
-    /// The compressed clusters, one after the other.
+    /// What the packer kept, one chunk after the other.
     pub packed: Vec<u8>,
-    /// What became of each.
-    pub clusters: Vec<Cluster>,
+    /// What became of each; the last may be short.
+    pub chunks: Vec<C>,
 }
 
-struct Lane {
-    to: SyncSender<Batch>,
-    from: Receiver<Result<Batch, FormatError>>,
+impl<C> Default for Batch<C> {
+    fn default() -> Self {
+        Self { range: 0..0, content: Vec::new(), packed: Vec::new(), chunks: Vec::new() }
+    }
 }
 
-/// Calls `each` with the clusters of all `ranges`, whose starts are multiples of the cluster size
-/// and which are no longer than a batch.
-pub(super) fn for_each(
-    disk: (&File, u64),
-    compression: Compression,
-    threads: usize,
+struct Lane<C> {
+    to: SyncSender<Batch<C>>,
+    from: Receiver<Result<Batch<C>, FormatError>>,
+}
+
+/// Calls `each` with the chunks of all `ranges`, which are no longer than a batch.
+pub(super) fn for_each<P: Packer>(
+    source: Source<'_>,
+    packer: impl Fn() -> Result<P, PackError> + Sync,
     ranges: impl Iterator<Item = Range<u64>>,
-    mut each: impl FnMut(&Batch) -> Result<(), FormatError>,
+    mut each: impl FnMut(&Batch<P::Chunk>) -> Result<(), FormatError>,
 ) -> Result<(), FormatError> {
     std::thread::scope(|scope| {
-        let lanes: Vec<Lane> = (0..threads.clamp(1, MAX_LANES))
+        let packer = &packer;
+        let lanes: Vec<Lane<P::Chunk>> = (0..source.threads.clamp(1, MAX_LANES))
             .map(|_| {
                 let (to, jobs) = sync_channel(BATCHES_PER_LANE);
                 let (results, from) = sync_channel(BATCHES_PER_LANE);
-                scope.spawn(move || work(disk, compression, &jobs, &results));
+                scope.spawn(move || work(source, packer(), &jobs, &results));
                 Lane { to, from }
             })
             .collect();
@@ -90,17 +110,37 @@ pub(super) fn for_each(
     })
 }
 
+/// Whole chunks that cover `extents`, each once, in pieces no longer than a batch. The chunk size is
+/// a power of two no larger than a batch.
+pub(super) fn ranges(
+    extents: impl Iterator<Item = Range<u64>>,
+    chunk_bytes: u64,
+) -> impl Iterator<Item = Range<u64>> {
+    let mut done = 0;
+    extents.flat_map(move |extent| {
+        let start = (extent.start & !(chunk_bytes - 1)).max(done);
+        let end = extent.end.next_multiple_of(chunk_bytes);
+        done = end.max(done);
+        pieces(start..end, BATCH_BYTES)
+    })
+}
+
+/// `range` in pieces of `piece_bytes`, the last as short as need be.
+pub(super) fn pieces(range: Range<u64>, piece_bytes: u64) -> impl Iterator<Item = Range<u64>> {
+    let step = usize::try_from(piece_bytes).unwrap_or(usize::MAX);
+    range.clone().step_by(step).map(move |at| at..range.end.min(at + piece_bytes))
+}
+
 /// A lane: ends when nobody sends or takes any more, or after the first error.
-fn work(
-    disk: (&File, u64),
-    compression: Compression,
-    jobs: &Receiver<Batch>,
-    results: &SyncSender<Result<Batch, FormatError>>,
+fn work<P: Packer>(
+    source: Source<'_>,
+    mut packer: Result<P, PackError>,
+    jobs: &Receiver<Batch<P::Chunk>>,
+    results: &SyncSender<Result<Batch<P::Chunk>, FormatError>>,
 ) {
-    let mut packer = Packer::new(compression);
     while let Ok(mut batch) = jobs.recv() {
         let result = match &mut packer {
-            Ok(packer) => fill(disk, packer, &mut batch).map(|()| batch),
+            Ok(packer) => fill(source, packer, &mut batch).map(|()| batch),
             Err(error) => Err(FormatError::Compress {
                 offset: batch.range.start,
                 source: error.to_string().into(),
@@ -113,150 +153,73 @@ fn work(
     }
 }
 
-fn fill(
-    (file, disk_bytes): (&File, u64),
-    packer: &mut Packer,
-    batch: &mut Batch,
+fn fill<P: Packer>(
+    source: Source<'_>,
+    packer: &mut P,
+    batch: &mut Batch<P::Chunk>,
 ) -> Result<(), FormatError> {
     let offset = batch.range.start;
-    let len = usize::try_from(batch.range.end - offset).unwrap_or(0);
-    batch.content.resize(len.next_multiple_of(CLUSTER_BYTES), 0);
-    let on_disk = clamp(&mut batch.content, disk_bytes - offset).len();
+    batch.content.resize(usize::try_from(batch.range.end - offset).unwrap_or(0), 0);
+    let on_disk = clamp(&mut batch.content, source.disk_bytes.saturating_sub(offset));
+    let filled = read(source.file, offset, on_disk)?;
+    batch.content[filled..].fill(0);
+    batch.packed.clear();
+    batch.chunks.clear();
+    for content in batch.content.chunks(source.chunk_bytes) {
+        let chunk = packer
+            .pack(content, &mut batch.packed)
+            .map_err(|source| FormatError::Compress { offset, source })?;
+        batch.chunks.push(chunk);
+    }
+    Ok(())
+}
+
+/// Reads until `buffer` is full or the file ends; says how much that was.
+fn read(file: &File, offset: u64, buffer: &mut [u8]) -> Result<usize, FormatError> {
     let mut filled = 0;
-    while filled < on_disk {
-        let at = offset + super::len_of(&batch.content[..filled]);
-        match file.read_at(&mut batch.content[filled..on_disk], at) {
+    while filled < buffer.len() {
+        let at = offset + len_of(&buffer[..filled]);
+        match file.read_at(&mut buffer[filled..], at) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(source) => return Err(FormatError::Read { offset: at, source }),
         }
     }
-    batch.content[filled..].fill(0);
-    batch.packed.clear();
-    batch.clusters.clear();
-    for content in batch.content.chunks_exact(CLUSTER_BYTES) {
-        let cluster = packer
-            .pack(content, &mut batch.packed)
-            .map_err(|source| FormatError::Compress { offset, source })?;
-        batch.clusters.push(cluster);
-    }
-    Ok(())
-}
-
-/// A compressor, used again and again without memory of what it did before.
-enum Packer {
-    None,
-    Deflate(Box<flate2::Compress>, Vec<u8>),
-    Zstd(Box<zstd::bulk::Compressor<'static>>, Vec<u8>),
-}
-
-/// A cluster is stored compressed when that saves a sixteenth.
-const MAX_PACKED_BYTES: usize = CLUSTER_BYTES / 16 * 15;
-
-impl Packer {
-    fn new(compression: Compression) -> std::io::Result<Self> {
-        Ok(match compression {
-            Compression::None => Self::None,
-            Compression::Deflate { level } => {
-                let level = flate2::Compression::new(u32::from(level.clamp(1, 9)));
-                let deflate = flate2::Compress::new_with_window_bits(level, false, 12);
-                // Room for the worst case: zlib-rs 0.6.8 does not forget, on reset, a stream that was
-                // cut short, and spoils the next one.
-                Self::Deflate(Box::new(deflate), vec![0; 2 * CLUSTER_BYTES])
-            }
-            Compression::Zstd { level } => {
-                let zstd = zstd::bulk::Compressor::new(i32::from(level))?;
-                Self::Zstd(Box::new(zstd), vec![0; zstd::zstd_safe::compress_bound(CLUSTER_BYTES)])
-            }
-        })
-    }
-
-    fn pack(
-        &mut self,
-        content: &[u8],
-        packed: &mut Vec<u8>,
-    ) -> Result<Cluster, Box<dyn std::error::Error + Send + Sync>> {
-        if content == &ZEROS[..CLUSTER_BYTES] {
-            return Ok(Cluster::Zero);
-        }
-        let (len, buffer) = match self {
-            Self::None => return Ok(Cluster::Raw),
-            Self::Deflate(deflate, buffer) => {
-                deflate.reset();
-                match deflate.compress(content, buffer, flate2::FlushCompress::Finish)? {
-                    flate2::Status::StreamEnd => (usize::try_from(deflate.total_out())?, buffer),
-                    flate2::Status::Ok | flate2::Status::BufError => {
-                        return Err("a cluster grew to twice its size".into());
-                    }
-                }
-            }
-            Self::Zstd(zstd, buffer) => (zstd.compress_to_buffer(content, buffer)?, buffer),
-        };
-        if len > MAX_PACKED_BYTES {
-            return Ok(Cluster::Raw);
-        }
-        packed.extend_from_slice(&buffer[..len]);
-        Ok(Cluster::Packed(len))
-    }
+    Ok(filled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Decompress, FlushDecompress};
-
-    /// Unpacks with a window of `bits`, in steps so small that the window is what counts.
-    fn unpack(packed: &[u8], bits: u8) -> Option<Vec<u8>> {
-        let mut inflate = Decompress::new_with_window_bits(false, bits);
-        let (mut out, mut piece) = (Vec::new(), [0; 500]);
-        while out.len() < CLUSTER_BYTES {
-            let read = usize::try_from(inflate.total_in()).unwrap();
-            let before = inflate.total_out();
-            inflate.decompress(&packed[read..], &mut piece, FlushDecompress::None).ok()?;
-            let count = usize::try_from(inflate.total_out() - before).unwrap();
-            out.extend_from_slice(&piece[..count]);
-        }
-        Some(out)
-    }
 
     #[test]
-    fn deflate_looks_back_4_kib_at_most() {
-        let mut state = 1_u32;
-        let mut word = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_le_bytes()[3] % 16
-        };
-        // Each 5000 bytes repeat those before, which a window of 12 bits cannot see.
-        let period: Vec<u8> = (0..625).flat_map(|_| [word(); 8]).collect();
-        let content: Vec<u8> = period.iter().copied().cycle().take(CLUSTER_BYTES).collect();
-        for level in 1..=9 {
-            let mut packed = Vec::new();
-            let mut packer = Packer::new(Compression::Deflate { level }).unwrap();
-            let cluster = packer.pack(&content, &mut packed).unwrap();
-            assert_eq!(cluster, Cluster::Packed(packed.len()));
-            assert_eq!(unpack(&packed, 12).as_ref(), Some(&content), "level {level}");
+    fn neighbouring_extents_share_no_chunk() {
+        let extents = [5..10, 100..65_537, 70_000..70_001, 3 << 20..5 << 20];
+        let found: Vec<_> = ranges(extents.into_iter(), 1 << 16).collect();
+        let mib = 1 << 20;
+        assert_eq!(found, [0..65_536, 65_536..131_072, 3 * mib..4 * mib, 4 * mib..5 * mib]);
+    }
+
+    struct Broken;
+
+    impl Packer for Broken {
+        type Chunk = ();
+
+        fn pack(&mut self, content: &[u8], _: &mut Vec<u8>) -> Result<(), PackError> {
+            if content[0] == 0 { Ok(()) } else { Err("no".into()) }
         }
     }
 
     #[test]
-    fn a_cluster_that_does_not_compress_spoils_no_other() {
-        let mut state = 1_u64;
-        let mut noise = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        };
-        let hard: Vec<u8> = (0..CLUSTER_BYTES).map(|_| noise()).collect();
-        let easy: Vec<u8> = (0..=255).cycle().take(CLUSTER_BYTES).collect();
-        for level in 1..=9 {
-            let mut packer = Packer::new(Compression::Deflate { level }).unwrap();
-            let (mut first, mut again) = (Vec::new(), Vec::new());
-            packer.pack(&easy, &mut first).unwrap();
-            assert_eq!(packer.pack(&hard, &mut Vec::new()).unwrap(), Cluster::Raw);
-            packer.pack(&easy, &mut again).unwrap();
-            assert_eq!(first, again);
-        }
+    fn a_packer_that_fails_ends_it() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"x", 5 << 20).unwrap();
+        let source = Source { file: &file, disk_bytes: 40 << 20, chunk_bytes: 4096, threads: 3 };
+        let result = for_each(source, || Ok(Broken), pieces(0..40 << 20, BATCH_BYTES), |_| Ok(()));
+        assert!(matches!(result, Err(FormatError::Compress { offset, .. }) if offset == 5 << 20));
+        let none = || Err::<Broken, _>("none".into());
+        let result = for_each(source, none, pieces(0..40 << 20, BATCH_BYTES), |_| Ok(()));
+        assert!(matches!(result, Err(FormatError::Compress { offset: 0, .. })));
     }
 }

@@ -6,6 +6,7 @@
 
 mod batches;
 mod blocks;
+mod deflate;
 mod extents;
 pub mod qcow2;
 
@@ -111,6 +112,11 @@ fn hash_zeros(hasher: &mut Sha256, mut len_bytes: u64, cancel: &Cancel) -> Resul
 fn clamp(buffer: &mut [u8], limit: u64) -> &mut [u8] {
     let len = usize::try_from(limit).unwrap_or(usize::MAX).min(buffer.len());
     &mut buffer[..len]
+}
+
+/// Whether all of `bytes` are zeros.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
 }
 
 fn len_of(bytes: &[u8]) -> u64 {

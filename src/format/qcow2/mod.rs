@@ -33,12 +33,14 @@ use std::os::unix::fs::FileExt as _;
 use crate::progress::{Cancel, Event, Reporter};
 use crate::units::ByteLen;
 
-use super::batches::{self, BATCH_BYTES, Batch, Cluster};
+use super::batches::{self, Batch};
 use super::extents::Extents;
 use super::{FormatError, Summary, len_of};
+use clusters::{Cluster, ClusterPacker};
 
-/// Bytes of a cluster.
-pub(super) const CLUSTER_BYTES: usize = 1 << CLUSTER_BITS;
+mod clusters;
+
+const CLUSTER_BYTES: usize = 1 << CLUSTER_BITS;
 const CLUSTER_BITS: u32 = 16;
 const CLUSTER: u64 = 1 << CLUSTER_BITS;
 /// Entries of an L2 table.
@@ -103,9 +105,11 @@ pub fn encode(
         let format = "qcow2";
         reporter.report(Event::Encoded { format, done_bytes, total_bytes: disk_bytes });
     };
-    let ranges = batch_ranges(Extents::new(source, disk_bytes));
-    let disk = (source, disk_bytes);
-    batches::for_each(disk, options.compression, options.threads, ranges, |batch| {
+    let ranges = batches::ranges(Extents::new(source, disk_bytes), CLUSTER);
+    let threads = options.threads;
+    let source = batches::Source { file: source, disk_bytes, chunk_bytes: CLUSTER_BYTES, threads };
+    let packer = || ClusterPacker::new(options.compression);
+    batches::for_each(source, packer, ranges, |batch| {
         if cancel.is_cancelled() {
             return Err(FormatError::Cancelled);
         }
@@ -116,21 +120,6 @@ pub fn encode(
     writer.finish(options.compression)?;
     report(disk_bytes);
     super::checksum(out, cancel)
-}
-
-/// Whole clusters that cover `extents`, each once, in pieces no longer than a batch.
-fn batch_ranges(
-    extents: impl Iterator<Item = std::ops::Range<u64>>,
-) -> impl Iterator<Item = std::ops::Range<u64>> {
-    let mut done = 0;
-    extents.flat_map(move |extent| {
-        let start = (extent.start & !(CLUSTER - 1)).max(done);
-        let end = extent.end.next_multiple_of(CLUSTER);
-        done = end.max(done);
-        (start..end)
-            .step_by(usize::try_from(BATCH_BYTES).unwrap_or(CLUSTER_BYTES))
-            .map(move |at| at..end.min(at + BATCH_BYTES))
-    })
 }
 
 /// The file being written.
@@ -188,11 +177,11 @@ impl<'f> Writer<'f> {
         self.out.write_all_at(bytes, at).map_err(error)
     }
 
-    fn add(&mut self, batch: &Batch) -> Result<(), FormatError> {
+    fn add(&mut self, batch: &Batch<Cluster>) -> Result<(), FormatError> {
         let mut packed = batch.packed.as_slice();
         let contents = batch.content.chunks_exact(CLUSTER_BYTES);
         let numbers = batch.range.start / CLUSTER..;
-        for ((cluster, content), number) in batch.clusters.iter().zip(contents).zip(numbers) {
+        for ((cluster, content), number) in batch.chunks.iter().zip(contents).zip(numbers) {
             let entry = match *cluster {
                 Cluster::Zero => continue,
                 Cluster::Raw => {
@@ -319,15 +308,6 @@ fn big_endian(entries: &[u64]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn neighbouring_extents_share_no_cluster() {
-        let ranges =
-            batch_ranges([5..10, 100..65_537, 70_000..70_001, 3 << 20..5 << 20].into_iter());
-        let found: Vec<_> = ranges.collect();
-        let mib = 1 << 20;
-        assert_eq!(found, [0..65_536, 65_536..131_072, 3 * mib..4 * mib, 4 * mib..5 * mib]);
-    }
 
     #[test]
     fn sizes_that_qemu_refuses_are_refused() {
