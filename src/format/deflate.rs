@@ -18,6 +18,11 @@ impl Deflate {
         Self::new(Compress::new_with_window_bits(in_range(level), false, window_bits), chunk_bytes)
     }
 
+    /// Deflate in a zlib wrapper: two bytes before, Adler-32 behind.
+    pub fn zlib(level: u8, chunk_bytes: usize) -> Self {
+        Self::new(Compress::new(in_range(level), true), chunk_bytes)
+    }
+
     fn new(deflate: Compress, chunk_bytes: usize) -> Self {
         // Room for the worst case: zlib-rs 0.6.8 does not forget, on reset, a stream that was cut
         // short, and spoils the next one.

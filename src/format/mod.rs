@@ -9,6 +9,8 @@ mod blocks;
 mod deflate;
 mod extents;
 pub mod qcow2;
+mod sink;
+pub mod vmdk;
 
 pub use blocks::blocks_digest;
 

@@ -44,6 +44,7 @@ pub const REFERENCES: &[Tool] = &[
     ("umoci", "umoci"),
     ("docker-registry", "docker-registry"),
     ("setfattr", "attr"),
+    ("vmdkinfo", "libvmdk-utils"),
     ("zstd", "zstd"),
     ("xz", "xz-utils"),
     ("pigz", "pigz"),
