@@ -8,8 +8,10 @@ mod batches;
 mod blocks;
 mod deflate;
 mod extents;
+pub mod gce;
 pub mod qcow2;
 mod sink;
+mod tarball;
 pub mod vmdk;
 
 pub use blocks::blocks_digest;

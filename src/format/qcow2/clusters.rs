@@ -19,7 +19,7 @@ pub(super) enum Cluster {
 /// Compresses clusters.
 pub(super) enum ClusterPacker {
     None,
-    Deflate(Deflate),
+    Deflate(Box<Deflate>),
     Zstd(Box<zstd::bulk::Compressor<'static>>, Vec<u8>),
 }
 
@@ -33,7 +33,7 @@ impl ClusterPacker {
         Ok(match compression {
             Compression::None => Self::None,
             Compression::Deflate { level } => {
-                Self::Deflate(Deflate::bare(level, WINDOW_BITS, CLUSTER_BYTES))
+                Self::Deflate(Box::new(Deflate::bare(level, WINDOW_BITS, CLUSTER_BYTES)))
             }
             Compression::Zstd { level } => {
                 let zstd = zstd::bulk::Compressor::new(i32::from(level))?;
