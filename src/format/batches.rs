@@ -103,7 +103,10 @@ pub(super) fn for_each<P: Packer>(
                 taken += 1;
             }
             batch.range = range;
-            lanes[sent % lanes.len()].to.send(batch).map_err(|_| FormatError::Cancelled)?;
+            if lanes[sent % lanes.len()].to.send(batch).is_err() {
+                // The lane failed, and what it has to say is among what was not taken yet.
+                break;
+            }
             sent += 1;
         }
         (taken..sent).try_for_each(|number| take(number).map(drop))
@@ -216,8 +219,14 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(b"x", 5 << 20).unwrap();
         let source = Source { file: &file, disk_bytes: 40 << 20, chunk_bytes: 4096, threads: 3 };
-        let result = for_each(source, || Ok(Broken), pieces(0..40 << 20, BATCH_BYTES), |_| Ok(()));
-        assert!(matches!(result, Err(FormatError::Compress { offset, .. }) if offset == 5 << 20));
+        for _ in 0..20 {
+            let all = pieces(0..40 << 20, BATCH_BYTES);
+            let result = for_each(source, || Ok(Broken), all, |_| Ok(()));
+            let expected = 5 << 20;
+            assert!(
+                matches!(result, Err(FormatError::Compress { offset, .. }) if offset == expected)
+            );
+        }
         let none = || Err::<Broken, _>("none".into());
         let result = for_each(source, none, pieces(0..40 << 20, BATCH_BYTES), |_| Ok(()));
         assert!(matches!(result, Err(FormatError::Compress { offset: 0, .. })));
