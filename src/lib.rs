@@ -33,6 +33,7 @@
 //! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`], [`fs::erofs`] |
 //! | [`partition`] | GPT |
 //! | [`mod@format`] | disk formats: raw, qcow2 |
+//! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
@@ -77,5 +78,6 @@ pub mod settings;
 pub mod spec;
 pub mod stream;
 pub mod tree;
+pub mod trust;
 pub mod units;
 pub mod volume;

@@ -35,6 +35,7 @@ const ROOMS: &[&str] = &[
     "plan",
     "registry",
     "selinux",
+    "trust",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
