@@ -11,6 +11,7 @@
 //! | [`console`] | the serial line: waiting for text, typing |
 //! | [`vm`] | a virtual machine, its login and its commands |
 //! | [`network`] | the network between machine and host |
+//! | [`ssh`] | logging in from the host |
 //! | [`served`] | an ostree repository that machines pull from |
 //! | [`sysroot`] | the root of a disk, mounted on the host |
 //! | [`product`] | `bootc-image` itself, built and run |
@@ -29,6 +30,7 @@ pub mod network;
 pub mod product;
 pub mod selinux;
 pub mod served;
+pub mod ssh;
 pub mod sysroot;
 pub mod system;
 pub mod versions;

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use bootc_image_fixtures::tier::Tier;
-use bootc_image_fixtures::{arm64, bootupd, chunked, debian, forky, grub_tools};
+use bootc_image_fixtures::{arm64, bootupd, chunked, cloud, debian, forky, grub_tools};
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
                      fixture [arm64|bootupd|forky|chunked|grub-tools|borrowed]";
@@ -73,6 +73,7 @@ fn run(arguments: &[&str]) -> Result<bool> {
                     arm64::layout()
                 }
                 "bootupd" => bootupd::layout(),
+                "cloud" => cloud::layout(),
                 "forky" => forky::layout(),
                 "chunked" => {
                     packages::ensure(packages::ENCAPSULATION)?;

@@ -23,6 +23,9 @@ pub const MACHINES: &[Tool] = &[
     ("qemu-img", "qemu-utils"),
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
     ("e2fsck", "e2fsprogs"),
+    ("ssh", "openssh-client"),
+    ("mkfs.fat", "dosfstools"),
+    ("mcopy", "mtools"),
 ];
 
 /// For booting disks of aarch64.
