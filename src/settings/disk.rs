@@ -25,6 +25,10 @@ pub struct FileSystemSize {
 pub struct PartitionTable {
     /// The disk's least size.
     pub min_size: Option<ByteLen>,
+    /// The disk's GUID; derived when not given.
+    pub guid: Option<u128>,
+    /// Bytes of a sector, 512 or 4096; what the command line says when not given.
+    pub sector_bytes: Option<u32>,
     /// Where the first partition may start; 1 MiB when not given.
     pub start: Option<ByteLen>,
     /// The partitions in order.
