@@ -49,7 +49,8 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct BuildArgs {
     /// Read this image: `ghcr.io/org/os:tag` (also with `@sha256:…`, or `docker://` in front),
-    /// `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`.
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME|:@INDEX]`, `dir:DIR`, or
+    /// `containers-storage:NAME` (which takes skopeo).
     #[arg(value_name = "IMAGE")]
     pub image: String,
 
@@ -124,6 +125,16 @@ pub struct BuildArgs {
     /// Read registry credentials from this file alone [default: where podman and docker keep them].
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
+
+    /// Begin with this file of mirrors, short names and blocked registries [default: the user's or
+    /// the machine's registries.conf].
+    #[arg(long, value_name = "FILE")]
+    pub registries_conf: Option<PathBuf>,
+
+    /// Take certificates (`*.crt`) and who we are (`*.cert`, `*.key`) from this folder for every
+    /// registry [default: the registry's own below certs.d].
+    #[arg(long, value_name = "DIR")]
+    pub cert_dir: Option<PathBuf>,
 
     /// Demand that registries use TLS and prove who they are.
     #[arg(

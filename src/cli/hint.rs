@@ -84,10 +84,14 @@ fn of_request(error: &RequestError) -> Option<String> {
 fn of_reference(error: &ParseReferenceError) -> Option<String> {
     match error {
         ParseReferenceError::LocalStorage(name) => Some(format!(
-            "for an image that podman built, run `skopeo copy containers-storage:{name} oci:DIR` \
-             and build from `oci:DIR`; for a registry on this machine, give its port \
-             (`localhost:5000/…`)"
+            "for an image that podman built, say `containers-storage:{name}`; for a registry on this \
+             machine, give its port (`localhost:5000/…`)"
         )),
+        ParseReferenceError::NoHost(_) => Some(
+            "a short name needs an alias, or one registry to search, in registries.conf; for an image \
+             in the local storage, say `containers-storage:` and its full name"
+                .into(),
+        ),
         ParseReferenceError::Transport(word) => Some(format!(
             "copy the image with `skopeo copy {word}:… oci:DIR` and build from `oci:DIR`"
         )),
@@ -121,9 +125,27 @@ fn of_registry(error: &registry::Error) -> Option<String> {
             Some(format!("build a disk for that architecture with `--arch {found}`"))
         }
         E::NotBootable => Some(NOT_BOOTABLE.to_owned()),
+        E::Mirrors { source, .. } => of_registry(source),
+        E::AmbiguousName { .. } => Some("give the full name".into()),
+        E::Blocked { .. } => Some(
+            "ask whoever blocked it; a mirror of it in the same file may be used".into(),
+        ),
+        E::NoSkopeo => Some(
+            "install skopeo; or copy the image with `podman save --format oci-archive -o FILE` and \
+             build from `oci-archive:FILE`"
+                .into(),
+        ),
+        E::Skopeo { .. } => Some(
+            "`podman images` lists what is there, with full names; root's storage is not the user's"
+                .into(),
+        ),
+        E::NotADockerArchive { .. } => Some(
+            "what `podman save` writes with `--format oci-archive` is read as `oci-archive:`".into(),
+        ),
+        E::Scratch { source, .. } => of_io(source),
         E::NotALayout { .. } | E::NoFolder(_) => Some(
-            "`oci:` wants a folder with an OCI layout, `oci-archive:` a tar of one; in both the path \
-             ends at the first colon"
+            "`oci:` wants a folder with an OCI layout, `oci-archive:` a tar of one, `dir:` a folder that \
+             skopeo wrote; in the first two the path ends at the first colon"
                 .into(),
         ),
         E::CompressedArchive { .. } | E::NoSuchTag { .. } | E::SeveralImages { .. } => None,

@@ -77,6 +77,8 @@ pub fn open_source(
         cancel: cancel.clone(),
         reporter: Arc::clone(reporter),
         authfile: request.authfile.clone(),
+        registries_conf: request.registries_conf.clone(),
+        cert_dir: request.cert_dir.clone(),
         tls_verify: request.tls_verify,
         environment: request.environment.clone(),
         scratch: request.output.clone(),

@@ -112,6 +112,10 @@ pub struct Request {
     pub threads: usize,
     /// File with registry credentials.
     pub authfile: Option<PathBuf>,
+    /// The registries.conf to begin with.
+    pub registries_conf: Option<PathBuf>,
+    /// The only folder with certificates of registries.
+    pub cert_dir: Option<PathBuf>,
     /// Whether registries must prove who they are.
     pub tls_verify: bool,
     /// What was read from the environment.
@@ -146,6 +150,8 @@ impl Request {
             source_date_epoch: None,
             threads: 1,
             authfile: None,
+            registries_conf: None,
+            cert_dir: None,
             tls_verify: true,
             environment: Environment::default(),
         }

@@ -91,11 +91,16 @@ fn entries_that_no_commit_can_hold() {
 #[test]
 fn names_that_podman_knows_and_we_do_not() {
     let error = Reference::parse("localhost/my-os:1").unwrap_err();
-    check(&error, "skopeo copy containers-storage:localhost/my-os:1 oci:DIR");
+    check(&error, "say `containers-storage:localhost/my-os:1`");
     check(&error, "`localhost:5000/…`");
-    check(&RequestError::Image(error), "skopeo");
-    let error = Reference::parse("docker-archive:x.tar").unwrap_err();
-    check(&registry::Error::Reference(error), "skopeo copy docker-archive:");
+    check(&RequestError::Image(error), "containers-storage");
+    let error = Reference::parse("docker-daemon:x").unwrap_err();
+    check(&registry::Error::Reference(error), "skopeo copy docker-daemon:");
+    check(&registry::Error::NoSkopeo, "install skopeo");
+    let error = registry::Error::Reference(ParseReferenceError::NoHost("os".to_owned()));
+    check(&error, "registries.conf");
+    let source = Box::new(error);
+    check(&registry::Error::Mirrors { mirrors: Vec::new(), source }, "registries.conf");
 }
 
 #[test]
