@@ -2,7 +2,7 @@
 //!
 //! Everything a disk holds is a function of the image's digest and the plan. So this library
 //! *computes* a disk instead of *installing* into one: it runs nothing of the image, calls no other
-//! program, mounts nothing, and needs no privilege.
+//! program (but skopeo, for images in local storage), mounts nothing, and needs no privilege.
 //!
 //! # The pipeline
 //!

@@ -159,7 +159,8 @@ fn blocked_registries_are_not_asked() {
     assert!(matches!(&error, Error::Blocked { prefix, .. } if *prefix == itself.host), "{error}");
     assert!(error.to_string().contains("registries.conf"), "{error}");
     // Mirrors of what is blocked are what is left to use.
-    let conf = mirrors("os.example", &itself.host, &[mirror.host.clone()], "blocked=true");
+    let conf =
+        mirrors("os.example", &itself.host, std::slice::from_ref(&mirror.host), "blocked=true");
     let world = World::new(&conf);
     read_all(&world.open("os.example/org/os:tag", |_| {}).unwrap());
     let error = world.open("os.example/org/none:tag", |_| {}).unwrap_err();
@@ -167,7 +168,7 @@ fn blocked_registries_are_not_asked() {
         matches!(&error, Error::Mirrors { source, .. } if matches!(**source, Error::Blocked { .. }))
     );
     // A mirror that is blocked itself, and a location that is.
-    let conf = mirrors("os.example", &itself.host, &[mirror.host.clone()], "")
+    let conf = mirrors("os.example", &itself.host, std::slice::from_ref(&mirror.host), "")
         + &block.replace("HOST", &mirror.host);
     let world = World::new(&conf);
     let asked = mirror.log().len();
@@ -199,7 +200,7 @@ fn mirrors_get_their_own_credentials() {
             false => Reply::status(401).header("WWW-Authenticate", "Basic realm=x"),
         }
     });
-    let conf = mirrors("os.example", "itself.example", &[mirror.host.clone()], "");
+    let conf = mirrors("os.example", "itself.example", std::slice::from_ref(&mirror.host), "");
     let world = World::new(&conf);
     let auths = format!(
         r#"{{"auths":{{"os.example":{{"auth":"ZXZpbDpw"}},"{}/ns":{{"auth":"bWlycm9yOnA="}}}}}}"#,

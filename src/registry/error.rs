@@ -115,7 +115,7 @@ pub enum Error {
         candidates: Vec<String>,
     },
     /// Neither the registry nor its mirrors will do.
-    #[error("{source} (mirrors failed too: {})", list(mirrors))]
+    #[error("mirrors failed ({}), and so did the registry itself: {source}", list(mirrors))]
     Mirrors {
         /// Each mirror, and what is wrong with it.
         mirrors: Vec<String>,
