@@ -13,9 +13,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bootc_image::digest::Sha256Digest;
-use bootc_image::progress::Cancel;
+use bootc_image::ostree::{Sysroot, commit_merge};
+use bootc_image::pipeline::import::{Context, import};
+use bootc_image::progress::{Cancel, Silent};
 use bootc_image::registry::{Error, Options, Reference, Source};
 use bootc_image::spec::{Arch, Compression, Image};
+use bootc_image::volume::Timestamp;
+use bootc_image::volume::memory::MemoryVolume;
 
 fn golden(image: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/golden")).join(image).join("oci")
@@ -290,5 +294,44 @@ fn stopping_leaves_nothing() {
         assert!(start.elapsed() < Duration::from_secs(5));
         stopper.join().unwrap();
         assert!(is_empty(scratch.path()), "{wait} ms");
+    }
+}
+
+/// The merge commit that the image becomes.
+fn commit(source: &Source) -> Sha256Digest {
+    let created = source.image().created_secs.unwrap();
+    let time = Timestamp { secs: created, nanos: 0 };
+    let mut sysroot = Sysroot::create(MemoryVolume::default(), time).unwrap();
+    let context = Context { reporter: &Silent, cancel: &Cancel::default(), threads: 2 };
+    let imported = import(&mut sysroot, source, created, context).unwrap();
+    let (tree, base) = (&imported.tree, imported.base);
+    commit_merge(&mut sysroot.store, tree, source.image(), base, created).unwrap()
+}
+
+/// A folder, and local storage, hold the image that was copied there: it becomes the commit that the
+/// real importer made of the layout. An archive has another manifest, so another commit.
+#[test]
+fn the_commit_is_the_importers() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(storage) = storage(dir.path()).filter(|_| is_ready()) else { return };
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    for image in ["comp-gzip", "plain-basic", "encap-single-derived1"] {
+        let record = golden(image).parent().unwrap().join("oracle/merge-commit.txt");
+        let recorded = fs::read_to_string(record).unwrap();
+        let layout = local(&golden(image));
+        let expected = commit(&layout);
+        if image == "comp-gzip" {
+            assert!(recorded.contains(&expected.to_hex()), "{recorded}");
+        }
+        let names = [
+            format!("{storage}localhost/{image}:1"),
+            format!("dir:{}", at(image)),
+            format!("docker-archive:{}.tar", at(image)),
+        ];
+        for (name, is_same) in names.into_iter().zip([true, true, false]) {
+            copy(image, &name);
+            let source = open(&name, dir.path()).unwrap();
+            assert_eq!(commit(&source) == expected, is_same, "{name}");
+        }
     }
 }
