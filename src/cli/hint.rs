@@ -9,6 +9,7 @@ use std::iter;
 
 use super::request::RequestError;
 use crate::boot::BootError;
+use crate::customize;
 use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::{self, LayerError};
@@ -39,6 +40,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Boot(error) => of_boot(error),
             pipeline::Error::Plan(error) => of_plan(error),
             pipeline::Error::Selinux(error) => of_selinux(error),
+            pipeline::Error::Customize(error) => of_settings(error),
             pipeline::Error::Karg { .. } => Some(KARG.to_owned()),
             pipeline::Error::Output(error) => of_output(error),
             _ => None,
@@ -59,6 +61,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_boot))
         .or_else(|| error.downcast_ref().and_then(of_plan))
         .or_else(|| error.downcast_ref().and_then(of_selinux))
+        .or_else(|| error.downcast_ref().and_then(of_settings))
         .or_else(|| error.downcast_ref().and_then(of_content))
         .or_else(|| error.downcast_ref().and_then(of_output))
         .or_else(|| error.downcast_ref().and_then(of_request))
@@ -76,6 +79,34 @@ fn of_request(error: &RequestError) -> Option<String> {
         }
         RequestError::SourceDateEpoch(_) => {
             Some("set it to whole seconds since 1970, such as `1700000000`, or unset it".into())
+        }
+        _ => None,
+    }
+}
+
+fn of_settings(error: &customize::Error) -> Option<String> {
+    use customize::Error as E;
+    match error {
+        E::ReadOnly { .. } => Some(
+            "add it to the image itself, in a layer of its own; a disk's settings reach `/etc` and \
+             `/var`"
+                .into(),
+        ),
+        E::NoDirectory { .. } => {
+            Some("make it with `[[customizations.directories]]` and `ensure_parents = true`".into())
+        }
+        E::NoSuchName { what: "group", .. } => {
+            Some("make the group with `[[customizations.group]]`, or correct its name".into())
+        }
+        E::NoSuchName { .. } => {
+            Some("make the user with `[[customizations.user]]`, or correct its name".into())
+        }
+        E::IdTaken { .. } | E::OtherId { .. } => {
+            Some("leave the number out, or choose one that is free".into())
+        }
+        E::NoTimeService => Some("add chrony or systemd-timesyncd to the image".into()),
+        E::NoSuchUnit { .. } => {
+            Some("correct its name, or add what brings it to the image".into())
         }
         _ => None,
     }

@@ -111,3 +111,56 @@ pub fn customize(inputs: &Inputs<'_>) -> Result<Customized, Error> {
     }
     Ok(Customized { additions: overlay.into_additions(), kargs, boot, warnings })
 }
+
+/// For fuzzing: files of the image that are parsed, in one text cut at lines `---`, and settings that
+/// make every parser run.
+pub fn fuzz(data: &[u8]) {
+    use crate::files::MemoryFiles;
+    use crate::settings::{CloudInit, Group, Password, Units, User};
+    const PATHS: [&str; 11] = [
+        "usr/etc/passwd",
+        "usr/etc/shadow",
+        "usr/etc/group",
+        "usr/etc/gshadow",
+        "usr/etc/subuid",
+        "usr/etc/login.defs",
+        "usr/etc/default/useradd",
+        "usr/lib/group",
+        "usr/lib/systemd/system/a@.service",
+        "usr/etc/cloud/cloud.cfg",
+        "usr/etc/vconsole.conf",
+    ];
+    let mut image = MemoryFiles::default();
+    let text = String::from_utf8_lossy(data);
+    for (path, content) in PATHS.iter().zip(text.split("---\n")) {
+        image = image.with(path, content);
+        if let Some(target) = content.strip_prefix("link ") {
+            image.regular.remove(*path);
+            image = image.with_link(path, target.trim_end());
+        }
+    }
+    let mut settings = Settings {
+        users: vec![User {
+            name: "root".into(),
+            password: Some(Password::Hashed("x".into())),
+            expire_days: Some(1),
+            ..User::default()
+        }],
+        groups: vec![Group { name: "lab".into(), gid: None }],
+        cloud_init: Some(CloudInit::default()),
+        ..Settings::default()
+    };
+    settings.users.push(User { name: "ops".into(), groups: vec!["lab".into()], ..User::default() });
+    settings.locale.keyboard = Some("us".into());
+    settings.units = Units {
+        enabled: vec!["a@b.service".into()],
+        disabled: vec!["a@.service".into()],
+        ..Units::default()
+    };
+    let inputs = Inputs { settings: &settings, files: &image, root_keys: None, seed: b"", day: 1 };
+    let made = customize(&inputs);
+    let additions = made.map(|made| made.additions).unwrap_or_default();
+    let is_placed =
+        |addition: &Addition| ["etc/", "var/"].iter().any(|top| addition.path.starts_with(top));
+    assert!(additions.iter().all(is_placed), "an addition is neither in /etc nor in /var");
+}

@@ -238,3 +238,31 @@ fn units_that_cannot_be_are_refused() {
     let kind = &made.additions[0].kind;
     assert_eq!(kind, &AdditionKind::Symlink("/dev/null".into()));
 }
+
+const SEEDS: [&str; 6] = [
+    "root:x:0:0::/root:/bin/sh\nops2:x:1000:1000::/home/x:\n---\nroot:*:1:0:9:7:::\n---\nroot:x:0:\n",
+    "link /etc/other\n---\nlink ../../../../etc/shadow\n---\n+::\n-::\nx\n",
+    "a:x:59999:0\n---\n---\ng:x:60000:\n---\n---\nu:4294967295:4294967295\nv:0:600100000\n",
+    "---\n---\n---\n---\n---\nUID_MIN 0xffffffff\nUID_MAX 0\nSUB_UID_COUNT 4294967295\n",
+    "---\n---\n---\n---\n---\n---\nHOME=/../..\nSKEL=/\nGROUP=\n---\nlab:x:1:\n",
+    "---\n---\n---\n---\n---\n---\n---\n---\n[Install]\nWantedBy=%i %p@%i.target\nAlias=x@.service\nAlso=a@%i.service \\\n---\ndatasource_list:\n - X\n",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(400))]
+
+    /// Whatever the image's files say, there is an answer.
+    #[test]
+    fn no_file_of_the_image_is_too_odd(
+        seed in 0..SEEDS.len(),
+        edits in proptest::collection::vec((0..200_usize, "[-:a-z0-9%@=\\[\\]./\n+ ]{0,6}"), 0..8),
+    ) {
+        let mut text = SEEDS[seed].to_owned();
+        for (at, new) in edits {
+            let at = at.min(text.len());
+            let end = (at + new.len() / 2).min(text.len());
+            text.replace_range(at..end, &new);
+        }
+        fuzz(text.as_bytes());
+    }
+}

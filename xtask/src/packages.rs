@@ -56,6 +56,8 @@ pub const REFERENCES: &[Tool] = &[
     ("fsck.erofs", "erofs-utils"),
     ("matchpathcon", "selinux-utils"),
     ("setfiles", "policycoreutils"),
+    ("useradd", "passwd"),
+    ("systemctl", "systemd"),
 ];
 
 /// A program (or a file, by its full path) and the package that has it.

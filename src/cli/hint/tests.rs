@@ -131,3 +131,15 @@ fn hints_reach_through_layers_and_readers() {
     check(&layer(LayerError::Tar(packed)), "copy the image again");
     assert_eq!(hint(&pipeline::Error::NoLayers), None);
 }
+
+#[test]
+fn settings_that_the_image_cannot_carry_out() {
+    use crate::customize::{Error, Nearest};
+    let path = "/usr/bin/x".to_owned();
+    let read_only = Error::ReadOnly { path: path.clone(), real: path.clone() };
+    check(&pipeline::Error::Customize(read_only), "in a layer");
+    check(&Error::NoDirectory { path, parent: "etc/a".into() }, "ensure_parents");
+    let group = |what| Error::NoSuchName { what, name: "weel".into(), nearest: Nearest(None) };
+    check(&group("group"), "[[customizations.group]]");
+    check(&group("user"), "[[customizations.user]]");
+}
