@@ -13,6 +13,7 @@ pub mod qcow2;
 mod sink;
 mod tarball;
 pub mod vmdk;
+pub mod zst;
 
 pub use blocks::blocks_digest;
 
