@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 pub mod memory;
+pub mod several;
 
 /// A handle of an inode, dense from 0 in order of creation; the root directory is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,9 +91,15 @@ pub trait Volume {
     /// A file whose data is being written.
     type Open;
 
-    /// The root directory.
+    /// The root directory, of the file system chosen last where there are several.
     fn root(&self) -> Inode {
         Inode(0)
+    }
+
+    /// Chooses the file system that gets what is made from now on, where there are several
+    /// ([`several::Several`]); returns the one chosen before.
+    fn select(&mut self, _number: usize) -> usize {
+        0
     }
 
     /// Starts the data of a regular file.
