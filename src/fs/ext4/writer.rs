@@ -88,6 +88,13 @@ impl<C: Canvas> Writer<C> {
         self.required_for(self.demand(&self.content()?))
     }
 
+    /// As [`Writer::required`], for another seed of the directories' hashes: how names spread over
+    /// blocks depends on it.
+    pub fn required_with(&self, hash_seed: &[u8; 16]) -> Result<ByteLen, Error> {
+        let content = self.content_with(Hasher::new(hash_seed))?;
+        self.required_for(self.demand(&content))
+    }
+
     /// Writes all metadata of a file system of at most `size`; afterwards the canvas has it all.
     pub fn finish(mut self, size: ByteLen) -> Result<(Summary, C), Error> {
         if self.is_open {
@@ -138,7 +145,10 @@ impl<C: Canvas> Writer<C> {
     }
 
     fn content(&self) -> Result<Content, Error> {
-        let hasher = Hasher::new(&self.options.hash_seed);
+        self.content_with(Hasher::new(&self.options.hash_seed))
+    }
+
+    fn content_with(&self, hasher: Hasher) -> Result<Content, Error> {
         let lost_found = self.options.lost_found;
         Content::plan(&self.records, &self.sets, hasher, self.cursor, lost_found)
     }
