@@ -49,16 +49,9 @@ fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk,
     let mut canvas = FileCanvas::new(Arc::clone(file.file()));
 
     let root_start = layout::root_start(request.arch);
-    let options = ext4::Options {
-        uuid: inputs.ids.root_fs.0,
-        hash_seed: inputs.ids.root_hash_seed.0,
-        label: ROOT_LABEL.to_owned(),
-        time: inputs.time,
-        verity: true,
-        ..ext4::Options::default()
-    };
     let window = Window::new(canvas.clone(), root_start);
-    let installed = install(ext4::Writer::create(window, options)?, inputs, context)?;
+    let writer = ext4::Writer::create(window, root_options(inputs))?;
+    let installed = install(writer, inputs, context)?;
 
     context.reporter.report(Event::Stage { name: "writing file systems".into() });
     let (writer, installed) = installed.take_volume();
@@ -74,6 +67,18 @@ fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk,
     let table = Table::new(sizes.disk, request.sector_size, disk_guid, table)?;
     table.write(&mut canvas).map_err(in_error)?;
     Ok(Disk { file, size: sizes.disk, partitions, installed })
+}
+
+/// The root file system.
+pub(super) fn root_options(inputs: Inputs<'_>) -> ext4::Options {
+    ext4::Options {
+        uuid: inputs.ids.root_fs.0,
+        hash_seed: inputs.ids.root_hash_seed.0,
+        label: ROOT_LABEL.to_owned(),
+        time: inputs.time,
+        verity: true,
+        ..ext4::Options::default()
+    }
 }
 
 /// What BIOS starts. It does not start it before the partition table's signature is there.

@@ -122,9 +122,19 @@ pub fn install<V: Volume>(
     inputs: Inputs<'_>,
     context: Context<'_>,
 ) -> Result<Installed<V>, Error> {
-    let image = inputs.source.image();
     let mut sysroot = Sysroot::create(volume, inputs.time)?;
     let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
+    deploy_imported(sysroot, imported, inputs, context)
+}
+
+/// The rest of an installation, after the import.
+pub(super) fn deploy_imported<V: Volume>(
+    mut sysroot: Sysroot<V>,
+    imported: Imported,
+    inputs: Inputs<'_>,
+    context: Context<'_>,
+) -> Result<Installed<V>, Error> {
+    let image = inputs.source.image();
     let Imported { tree, composefs, layer_commits, base, policy } = imported;
     context.reporter.report(Event::Stage { name: "writing the deployment".into() });
 
@@ -401,7 +411,7 @@ fn menu(profile: &Profile) -> loader::Menu {
 }
 
 /// Whether the disk is to boot from BIOS, and where GRUB's image then goes.
-fn bios(request: &Request) -> loader::Bios {
+pub(super) fn bios(request: &Request) -> loader::Bios {
     let Some((start, len)) = layout::bios_boot(request.arch) else { return loader::Bios::No };
     let start = match (request.bios, Lba::at(start, SectorSize::B512)) {
         (Bios::Off, _) | (_, None) => return loader::Bios::No,
