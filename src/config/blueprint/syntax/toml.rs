@@ -1,0 +1,107 @@
+//! TOML. Keys of a table come sorted.
+//!
+//! The parser limits how deep brackets nest and how many parts a key has, but not the product of
+//! both, and what it makes takes stack to drop. So nesting is measured first.
+
+use ::toml::Spanned;
+use ::toml::de::{DeString, DeTable, DeValue};
+
+use super::super::document::{Entry, Node, Position, Value};
+use super::super::error::Problem;
+use super::{DEPTH, Lines, too_deep, unreadable};
+
+pub(super) fn parse(text: &str) -> Result<Node, Problem> {
+    let lines = Lines::of(text);
+    if let Some(at) = too_deep_at(text) {
+        return Err(too_deep(lines.position(at)));
+    }
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        unreadable(lines.position(at), error.message())
+    })?;
+    let value = Value::Table(entries(table.get_ref(), &lines, DEPTH)?);
+    Ok(Node { value, at: Position { line: 1, column: 1 } })
+}
+
+fn entries(table: &DeTable<'_>, lines: &Lines, depth: usize) -> Result<Vec<Entry>, Problem> {
+    let entry = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+        let at = lines.position(key.span().start);
+        Ok(Entry { key: key.get_ref().to_string(), at, node: node(value, lines, depth)? })
+    };
+    table.iter().map(entry).collect()
+}
+
+fn node(value: &Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Result<Node, Problem> {
+    let at = lines.position(value.span().start);
+    let depth = depth.checked_sub(1).ok_or_else(|| too_deep(at))?;
+    let value = match value.get_ref() {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map_or(Value::Other("a number that is too large"), Value::Integer),
+        DeValue::Float(_) => Value::Other("a fraction"),
+        DeValue::Boolean(value) => Value::Boolean(*value),
+        DeValue::Datetime(_) => Value::Other("a date or time"),
+        DeValue::Array(items) => Value::List(
+            items.iter().map(|item| node(item, lines, depth)).collect::<Result<_, _>>()?,
+        ),
+        DeValue::Table(table) => Value::Table(entries(table, lines, depth)?),
+    };
+    Ok(Node { value, at })
+}
+
+/// Where brackets and dots of keys nest deeper than [`DEPTH`], strings and comments aside. A dot of a
+/// number counts as well: nothing that we read comes near.
+fn too_deep_at(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut open, mut sum, mut dots, mut at) = (Vec::new(), 0, 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'#' => {
+                at = after(text, at, "\n");
+                dots = 0;
+                continue;
+            }
+            b'"' | b'\'' => {
+                at = after_string(text, at);
+                continue;
+            }
+            b'.' => dots += 1,
+            b',' | b'\n' => dots = 0,
+            b'[' | b'{' => {
+                open.push(dots + 1);
+                sum += dots + 1;
+                dots = 0;
+            }
+            b']' | b'}' => {
+                sum -= open.pop().unwrap_or(0);
+                dots = 0;
+            }
+            _ => {}
+        }
+        if sum > DEPTH {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Where the string ends that starts at `at`.
+fn after_string(text: &str, at: usize) -> usize {
+    let rest = &text[at..];
+    if let Some(quotes) = ["'''", "'"].into_iter().find(|quotes| rest.starts_with(quotes)) {
+        return after(text, at + quotes.len(), quotes);
+    }
+    let quotes = if rest.starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
+    let bytes = text.as_bytes();
+    let mut at = at + quotes.len();
+    while at < bytes.len() && !bytes[at..].starts_with(quotes.as_bytes()) {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    at + quotes.len()
+}
+
+/// Where the next `end` ends.
+fn after(text: &str, at: usize, end: &str) -> usize {
+    text[at..].find(end).map_or(text.len(), |found| at + found + end.len())
+}
