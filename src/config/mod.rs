@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::files::{Files, FilesError};
 use crate::spec::Arch;
 
+pub mod blueprint;
 pub mod bound_images;
 pub mod install;
 pub mod kargs_d;
