@@ -8,6 +8,7 @@ use clap::builder::{BoolishValueParser, PossibleValue};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::config::ConfigCommand;
 use super::drop_in::DropIn;
 use crate::pipeline::{Bios, Qcow2Compression};
 use crate::plan::platform::Platform;
@@ -31,6 +32,12 @@ pub struct Args {
 pub enum Command {
     /// Build disks from an image and print their paths.
     Build(Box<BuildArgs>),
+    /// Check blueprints, the files that describe disks and the systems on them.
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Complete for this shell.

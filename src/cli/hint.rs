@@ -7,9 +7,11 @@ use std::error::Error;
 use std::io;
 use std::iter;
 
+use super::config::ConfigFileError;
 use super::request::RequestError;
 use crate::boot::BootError;
 use crate::customize;
+use crate::config::blueprint::{BlueprintError, Problem, Wrong};
 use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::{self, LayerError};
@@ -56,6 +58,9 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(RequestError::Image(error)) = error.downcast_ref() {
         return of_reference(error);
     }
+    if let Some(ConfigFileError::Blueprint(error)) = error.downcast_ref() {
+        return of_blueprint(error);
+    }
     None.or_else(|| error.downcast_ref().and_then(of_registry))
         .or_else(|| error.downcast_ref().and_then(of_reference))
         .or_else(|| error.downcast_ref().and_then(of_boot))
@@ -66,6 +71,14 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_output))
         .or_else(|| error.downcast_ref().and_then(of_request))
         .or_else(|| error.downcast_ref().and_then(of_io))
+}
+
+fn of_blueprint(error: &BlueprintError) -> Option<String> {
+    let BlueprintError::Invalid { problems, .. } = error else {
+        return Some("name it `….toml` or `….json`; `-` reads JSON from stdin".into());
+    };
+    let is_unknown = |problem: &Problem| matches!(problem.wrong, Wrong::UnknownKey { .. });
+    problems.iter().any(is_unknown).then(|| "`docs/config.md` lists all keys".into())
 }
 
 fn of_request(error: &RequestError) -> Option<String> {

@@ -6,6 +6,7 @@
 //! | `drop_in` | what scripts for bootc-image-builder say |
 //! | `surroundings` | environment, host and chance |
 //! | `request` | options as meant |
+//! | `config` | blueprints: `config check`, `config schema` |
 //! | `progress` | events drawn as bars, lines or JSON |
 //! | `report` | an error as text, with its causes |
 //! | `hint` | what to do about it |
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use self::args::{Args, BuildArgs, Command};
+use self::config::ConfigCommand;
 use self::progress::Screen;
 use self::report::Report;
 use self::surroundings::Surroundings;
@@ -32,6 +34,7 @@ use crate::pipeline;
 use crate::progress::{Cancel, Event, Reporter};
 
 mod args;
+mod config;
 mod drop_in;
 mod generate;
 mod hint;
@@ -57,6 +60,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let around = Surroundings::read();
     let result = match args.command {
         Command::Build(args) => return build(&args, &around),
+        Command::Config { command } => return config(&command, &around),
         Command::Completions { shell } => print(&generate::completions(shell)),
         Command::Man { directory } => generate::man(&directory),
     };
@@ -67,6 +71,23 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             FAILURE.into()
         }
     }
+}
+
+fn config(command: &ConfigCommand, around: &Surroundings) -> ExitCode {
+    let report = match config::run(command) {
+        Ok((text, warnings)) => {
+            for warning in warnings {
+                progress::print_warning(&warning, around);
+            }
+            match print(text.as_bytes()) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(error) => Report::of(&error),
+            }
+        }
+        Err(error) => Report::of(&error),
+    };
+    progress::print_report(&report, around);
+    FAILURE.into()
 }
 
 fn build(args: &BuildArgs, around: &Surroundings) -> ExitCode {

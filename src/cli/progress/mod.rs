@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::{BuildArgs, ProgressStyle};
 use super::report::Report;
 use super::surroundings::Surroundings;
-use crate::progress::Reporter;
+use crate::progress::{Event, Reporter};
 
 mod bars;
 mod json;
@@ -41,6 +41,13 @@ pub(super) fn screen(args: &BuildArgs, around: &Surroundings) -> Arc<dyn Screen>
 /// Shows an error of the commands that have no progress.
 pub(super) fn print_report(report: &Report, around: &Surroundings) {
     print(&report.to_text(has_colour(around)));
+}
+
+/// Shows a warning of the commands that have no progress.
+pub(super) fn print_warning(message: &str, around: &Surroundings) {
+    let message = message.to_owned();
+    let lines = lines::Lines::new(false, false, has_colour(around));
+    lines.report(Event::Warning { message });
 }
 
 fn has_colour(around: &Surroundings) -> bool {
