@@ -6,6 +6,7 @@
 use bootc_image::config::blueprint::{Blueprint, BlueprintError};
 
 mod command;
+mod docs;
 mod invalid;
 mod mutations;
 mod schema;
