@@ -1,12 +1,13 @@
 //! Disk formats: what becomes of the canvas when the disk on it is complete.
 //!
 //! *Raw* is the canvas itself, renamed. Others are encoded from it in one pass over what it holds
-//! ([`qcow2`]). What an artifact is depends on the disk's content only, never on which zeros of the
+//! ([`qcow2`], [`vhd`]). What an artifact is depends on the disk's content only, never on which zeros of the
 //! canvas are holes, nor on the number of threads.
 
 mod batches;
 mod blocks;
 mod deflate;
+mod copy;
 mod extents;
 pub mod gce;
 pub mod qcow2;
@@ -14,6 +15,7 @@ mod sink;
 mod tarball;
 pub mod vmdk;
 pub mod zst;
+pub mod vhd;
 
 pub use blocks::blocks_digest;
 
