@@ -35,6 +35,7 @@
 //! | [`mod@format`] | disk formats: raw, qcow2 |
 //! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
 //! | [`mod@format`] | disk formats: raw, qcow2, vhd |
+//! | [`mod@format`] | disk formats: raw, qcow2, vhd, vhdx |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],

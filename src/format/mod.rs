@@ -1,7 +1,7 @@
 //! Disk formats: what becomes of the canvas when the disk on it is complete.
 //!
 //! *Raw* is the canvas itself, renamed. Others are encoded from it in one pass over what it holds
-//! ([`qcow2`], [`vhd`]). What an artifact is depends on the disk's content only, never on which zeros of the
+//! ([`qcow2`], [`vhd`], [`vhdx`]). What an artifact is depends on the disk's content only, never on which zeros of the
 //! canvas are holes, nor on the number of threads.
 
 mod batches;
@@ -16,6 +16,7 @@ mod tarball;
 pub mod vmdk;
 pub mod zst;
 pub mod vhd;
+pub mod vhdx;
 
 pub use blocks::blocks_digest;
 
