@@ -294,6 +294,9 @@ fn of_output(error: &OutputError) -> Option<String> {
             }
             _ => None,
         },
+        OutputError::InTheWay { .. } => {
+            Some("move it away, or choose another folder with `--output`".into())
+        }
         OutputError::Name { .. } => None,
     }
 }

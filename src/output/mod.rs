@@ -1,15 +1,19 @@
-//! Nothing half-made: a file gets its name when it is complete, and not before.
+//! Nothing half-made: a file or folder gets its name when it is complete, and not before.
 //!
 //! A [`Pending`] is a file beside its target with a hidden name, `.disk.raw.0.partial`.
 //! [`Pending::commit`] gives it the target's name, replacing what was there; dropping it removes it,
 //! and the directories made for it as far as they are empty. After a kill the hidden file remains,
-//! and the next run takes the next number.
+//! and the next run takes the next number. A [`PendingDirectory`] is the same for a folder.
 //!
 //! A [`Scratch`] is a folder in the same style, `.NAME.0.partial`, which only its owner may enter, and
 //! which never gets another name.
 //!
 //! Nothing is synced: a rename orders names and content against other processes, not against a power
 //! cut, and an artifact can be made again. Who installs onto a device syncs the device.
+
+mod directory;
+
+pub use directory::PendingDirectory;
 
 use std::fs::{self, File};
 use std::io;
@@ -51,6 +55,14 @@ pub enum OutputError {
     Name {
         /// The path.
         path: PathBuf,
+    },
+    /// Something is in the way that no earlier run made.
+    #[error("`{}` is in the way: it holds `{found}`, which is not from here", path.display())]
+    InTheWay {
+        /// The folder that would be replaced.
+        path: PathBuf,
+        /// What it has in it.
+        found: String,
     },
     /// Anything else.
     #[error("writing `{}`", path.display())]
