@@ -1,12 +1,13 @@
 //! Disk formats: what becomes of the canvas when the disk on it is complete.
 //!
 //! *Raw* is the canvas itself, renamed. Others are encoded from it in one pass over what it holds
-//! ([`qcow2`], [`vhd`], [`vhdx`]). What an artifact is depends on the disk's content only, never on which zeros of the
+//! ([`qcow2`], [`vhd`], [`vhdx`]), or carry one that was ([`containerdisk`]). What an artifact is depends on the disk's content only, never on which zeros of the
 //! canvas are holes, nor on the number of threads.
 
 mod batches;
 mod blocks;
 mod deflate;
+pub mod containerdisk;
 mod copy;
 mod extents;
 pub mod gce;
