@@ -32,14 +32,13 @@
 //! | [`boot`] | kernel, BLS entry, GRUB: which files go where; writes nothing |
 //! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`], [`fs::erofs`] |
 //! | [`partition`] | GPT |
-//! | [`mod@format`] | disk formats: raw, qcow2 |
 //! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
-//! | [`mod@format`] | disk formats: raw, qcow2, vhd |
-//! | [`mod@format`] | disk formats: raw, qcow2, vhd, vhdx |
+//! | [`mod@format`] | disk formats: raw, qcow2, VMDK, VHD, VHDX, and what is made of them |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`units`], [`digest`], [`progress`], [`output`].
+//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`units`], [`digest`], [`progress`],
+//! [`output`].
 //!
 //! # Invariants, mostly absences
 //!

@@ -1,23 +1,24 @@
 //! Disk formats: what becomes of the canvas when the disk on it is complete.
 //!
 //! *Raw* is the canvas itself, renamed. Others are encoded from it in one pass over what it holds
-//! ([`qcow2`], [`vhd`], [`vhdx`]), or carry one that was ([`containerdisk`]). What an artifact is depends on the disk's content only, never on which zeros of the
-//! canvas are holes, nor on the number of threads.
+//! ([`qcow2`], [`vmdk`], [`vhd`], [`vhdx`], [`gce`], [`zst`]), or carry one that was
+//! ([`containerdisk`]). What an artifact is depends on the disk's content only, never on which zeros
+//! of the canvas are holes, nor on the number of threads.
 
 mod batches;
 mod blocks;
-mod deflate;
 pub mod containerdisk;
 mod copy;
+mod deflate;
 mod extents;
 pub mod gce;
 pub mod qcow2;
 mod sink;
 mod tarball;
-pub mod vmdk;
-pub mod zst;
 pub mod vhd;
 pub mod vhdx;
+pub mod vmdk;
+pub mod zst;
 
 pub use blocks::blocks_digest;
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::{OutputError, make_directories, remove_directories};
+use super::{OutputError, Owner, make_directories, remove_directories};
 
 /// A folder that is not complete yet.
 #[derive(Debug)]
@@ -63,6 +63,13 @@ impl PendingDirectory {
         OutputError::new(&self.target, source)
     }
 
+    /// Gives the folder, all that is in it, and the directories made for it to somebody.
+    pub fn give_to(&self, owner: Owner) -> Result<(), OutputError> {
+        let outer = self.made.iter().map(|path| owner.takes(path));
+        outer.collect::<io::Result<()>>().map_err(|source| self.error(source))?;
+        give_all(&self.partial, owner).map_err(|source| self.error(source))
+    }
+
     /// Gives the folder its name; one that had it is removed.
     pub fn commit(mut self) -> Result<PathBuf, OutputError> {
         // Somebody may have put something there meanwhile.
@@ -106,6 +113,16 @@ impl Drop for PendingDirectory {
             remove_directories(&self.made);
         }
     }
+}
+
+fn give_all(path: &Path, owner: Owner) -> io::Result<()> {
+    owner.takes(path)?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_all(&entry?.path(), owner)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_replaceable(target: &Path, ours: &[&str]) -> Result<(), OutputError> {

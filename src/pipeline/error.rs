@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Sha256Digest;
+use crate::format::containerdisk::ContainerdiskError;
 use crate::{
     boot, config, customize, format, fs, layers, ostree, output, partition, plan, registry, selinux,
 };
@@ -102,6 +103,14 @@ impl Error {
         match source {
             format::FormatError::Cancelled => Self::Cancelled,
             source => Self::Format { path: path.to_owned(), source }.or_disk_full(path),
+        }
+    }
+
+    /// What the writer of a containerDisk met, at `path`.
+    pub(super) fn containerdisk(path: &Path, error: ContainerdiskError) -> Self {
+        match error {
+            ContainerdiskError::Format(source) => Self::format(path, source),
+            ContainerdiskError::Output(source) => source.into(),
         }
     }
 

@@ -115,8 +115,9 @@ pub struct Artifact {
     pub path: String,
     /// Its length.
     pub size_bytes: u64,
-    /// SHA-256 of its bytes, 64 hex digits. Not for a raw disk: hashing gigabytes of zeros takes
-    /// longer than the build; [`DiskRecord::blocks_sha256`] says what it holds.
+    /// SHA-256 of its bytes, 64 hex digits; of the manifest for an OCI layout. Not for what has the
+    /// disk's zeros in it (raw, ami, vhd): hashing gigabytes of them takes longer than the build;
+    /// [`DiskRecord::blocks_sha256`] says what it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

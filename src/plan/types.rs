@@ -5,6 +5,12 @@
 //! | `qcow2` | `qcow2/disk.qcow2` | any | |
 //! | `raw` | `image/disk.raw` | any | |
 //! | `ami` | `image/disk.raw`, `image/ami.json` | whole GiB, as volumes have | `aws` |
+//! | `vmdk` | `vmdk/disk.vmdk` | any | `vmware` |
+//! | `vhd` | `vpc/disk.vhd` | whole MiB | `azure` |
+//! | `vhdx` | `vhdx/disk.vhdx` | whole MiB | `hyperv` |
+//! | `gce` | `gce/image.tar.gz` | whole GiB | `gcp` |
+//! | `containerdisk` | `containerdisk/`, an OCI layout | any | `kubevirt` |
+//! | `raw.zst` | `image/disk.raw.zst` | any | |
 //!
 //! Every disk is a whole number of MiB anyway.
 
@@ -20,11 +26,33 @@ pub enum DiskType {
     Raw,
     /// The bytes of the disk, and how Amazon's EC2 is told about them.
     Ami,
+    /// VMware's format, stream-optimized.
+    Vmdk,
+    /// Azure's format: a fixed VHD.
+    Vhd,
+    /// Hyper-V's format.
+    Vhdx,
+    /// Google's format: a tar of the disk's bytes.
+    Gce,
+    /// An image for KubeVirt that holds a qcow2.
+    ContainerDisk,
+    /// The bytes of the disk, compressed.
+    RawZst,
 }
 
 impl DiskType {
     /// All there are, in the order in which they are told.
-    pub const ALL: [Self; 3] = [Self::Qcow2, Self::Raw, Self::Ami];
+    pub const ALL: [Self; 9] = [
+        Self::Qcow2,
+        Self::Raw,
+        Self::Ami,
+        Self::Vmdk,
+        Self::Vhd,
+        Self::Vhdx,
+        Self::Gce,
+        Self::ContainerDisk,
+        Self::RawZst,
+    ];
 
     /// What the command line and the build record call it.
     pub fn name(self) -> &'static str {
@@ -32,6 +60,12 @@ impl DiskType {
             Self::Qcow2 => "qcow2",
             Self::Raw => "raw",
             Self::Ami => "ami",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
+            Self::Gce => "gce",
+            Self::ContainerDisk => "containerdisk",
+            Self::RawZst => "raw.zst",
         }
     }
 
@@ -41,6 +75,12 @@ impl DiskType {
             Self::Qcow2 => "QEMU's format",
             Self::Raw => "the bytes of the disk, as a sparse file",
             Self::Ami => "the bytes of the disk, and ami.json with what EC2 is to be told",
+            Self::Vmdk => "VMware's format, stream-optimized",
+            Self::Vhd => "what Azure imports: a VHD of fixed size",
+            Self::Vhdx => "Hyper-V's format",
+            Self::Gce => "what Google's cloud imports: disk.raw in a tar.gz",
+            Self::ContainerDisk => "an image for KubeVirt, as an OCI layout, with a qcow2 in it",
+            Self::RawZst => "the bytes of the disk, compressed with Zstandard",
         }
     }
 
@@ -49,6 +89,12 @@ impl DiskType {
         match self {
             Self::Qcow2 => "qcow2/disk.qcow2",
             Self::Raw | Self::Ami => RAW_PATH,
+            Self::Vmdk => "vmdk/disk.vmdk",
+            Self::Vhd => "vpc/disk.vhd",
+            Self::Vhdx => "vhdx/disk.vhdx",
+            Self::Gce => "gce/image.tar.gz",
+            Self::ContainerDisk => "containerdisk",
+            Self::RawZst => "image/disk.raw.zst",
         }
     }
 
@@ -60,7 +106,7 @@ impl DiskType {
     /// What the disk's size is a multiple of, in bytes: a power of two.
     pub fn granule_bytes(self) -> u64 {
         match self {
-            Self::Ami => GIB,
+            Self::Ami | Self::Gce => GIB,
             _ => MIB,
         }
     }
@@ -68,8 +114,13 @@ impl DiskType {
     /// Where disks of this type run, when there is one place.
     pub fn platform(self) -> Option<Platform> {
         match self {
-            Self::Qcow2 | Self::Raw => None,
+            Self::Qcow2 | Self::Raw | Self::RawZst => None,
             Self::Ami => Some(Platform::Aws),
+            Self::Vmdk => Some(Platform::Vmware),
+            Self::Vhd => Some(Platform::Azure),
+            Self::Vhdx => Some(Platform::Hyperv),
+            Self::Gce => Some(Platform::Gcp),
+            Self::ContainerDisk => Some(Platform::Kubevirt),
         }
     }
 }

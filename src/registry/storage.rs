@@ -122,7 +122,7 @@ fn in_scratch(error: OutputError) -> Error {
         OutputError::DiskFull { path } => {
             Error::Scratch { path, source: std::io::ErrorKind::StorageFull.into() }
         }
-        OutputError::Name { path } => {
+        OutputError::Name { path } | OutputError::InTheWay { path, .. } => {
             Error::Scratch { path, source: std::io::ErrorKind::NotADirectory.into() }
         }
     }

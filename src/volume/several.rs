@@ -93,7 +93,7 @@ impl<V: Volume> Several<V> {
 
 fn outer(number: usize, inode: Inode) -> Option<Inode> {
     let number = u32::try_from(number).ok()?;
-    (inode.0 < HANDLES).then(|| Inode(number << NUMBER_SHIFT | inode.0))
+    (inode.0 < HANDLES).then_some(Inode(number << NUMBER_SHIFT | inode.0))
 }
 
 fn split(inode: Inode) -> (usize, Inode) {

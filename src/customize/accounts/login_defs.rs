@@ -83,11 +83,11 @@ impl Defaults {
 
 /// The value of a key in `login.defs`: the last line that sets it, without a comment behind it.
 fn login_value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let values = text.lines().filter_map(|line| {
+    let mut values = text.lines().filter_map(|line| {
         let (name, value) = line.trim().split_once([' ', '\t'])?;
         (name == key).then(|| value.trim().trim_matches('"'))
     });
-    values.last().and_then(|value| value.split_whitespace().next())
+    values.next_back().and_then(|value| value.split_whitespace().next())
 }
 
 /// Numbers as C writes them: `0x…` and `0…` too.

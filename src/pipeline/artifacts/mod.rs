@@ -11,7 +11,7 @@
 mod ami;
 mod workshop;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::workshop::Workshop;
 use super::Recorder;
@@ -21,7 +21,7 @@ use super::import::Context;
 use super::install::Inputs;
 use super::request::Outcome;
 use crate::format;
-use crate::output::Pending;
+use crate::output::{OutputError, Owner, Pending, PendingDirectory};
 use crate::plan::ids::Ids;
 use crate::plan::manifest::{DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan};
 
@@ -60,14 +60,15 @@ pub fn write(
         return Err(Error::Cancelled);
     }
     if request.types.iter().any(|kind| kind.is_raw()) {
-        complete.push(disk.file);
+        complete.push(Complete::File(disk.file));
     }
-    complete.push(manifest);
+    let manifest_path = manifest.target().to_owned();
+    complete.push(Complete::File(manifest));
     let mut paths: Vec<_> = (record.artifacts.iter().map(|artifact| &artifact.path))
         .map(|path| request.output.join(path))
         .collect();
-    paths.extend(complete.last().map(|manifest| manifest.target().to_owned()));
-    let mut told = std::collections::BTreeSet::new();
+    paths.push(manifest_path);
+    let mut told = BTreeSet::new();
     paths.retain(|path| told.insert(path.clone()));
     if let Some(owner) = request.owner {
         complete.iter().try_for_each(|pending| pending.give_to(owner))?;
@@ -76,6 +77,28 @@ pub fn write(
         pending.commit()?;
     }
     Ok(Outcome { artifacts: paths })
+}
+
+/// What has everything but its name.
+enum Complete {
+    File(Pending),
+    Directory(PendingDirectory),
+}
+
+impl Complete {
+    fn give_to(&self, owner: Owner) -> Result<(), OutputError> {
+        match self {
+            Self::File(pending) => pending.give_to(owner),
+            Self::Directory(pending) => pending.give_to(owner),
+        }
+    }
+
+    fn commit(self) -> Result<(), OutputError> {
+        match self {
+            Self::File(pending) => pending.commit().map(drop),
+            Self::Directory(pending) => pending.commit().map(drop),
+        }
+    }
 }
 
 /// A text file that is complete but for its name; `path` is in the output folder.

@@ -1,14 +1,18 @@
-//! Where artifacts are made of the disk, one after the other, each on all threads.
+//! Where artifacts are made of the disk, one after the other, each on all threads. What several of
+//! them hold is made once.
+
+use std::fs::File;
 
 use super::super::disk::Disk;
 use super::super::error::Error;
 use super::super::import::Context;
 use super::super::install::Inputs;
 use super::super::request::Qcow2Compression;
-use super::{ami, text};
-use crate::digest::Sha256Digest;
-use crate::format::{FormatError, Summary, qcow2};
-use crate::output::Pending;
+use super::{Complete, ami, text};
+use crate::digest::{Sha256, Sha256Digest};
+use crate::format::{FormatError, Summary, containerdisk, gce, qcow2, vhd, vhdx, vmdk, zst};
+use crate::output::{Pending, PendingDirectory};
+use crate::plan::ids::Uuid;
 use crate::plan::manifest::Artifact;
 use crate::plan::types::{DiskType, RAW_PATH};
 use crate::progress::Event;
@@ -16,23 +20,30 @@ use crate::progress::Event;
 /// Fast levels: most of an image is compressed already.
 const DEFLATE_LEVEL: u8 = 1;
 const ZSTD_LEVEL: u8 = 1;
+/// The tag of a containerDisk in its layout.
+const TAG: &str = "latest";
 
 /// Artifacts under way.
 pub(super) struct Workshop<'a> {
     disk: &'a Disk,
     inputs: Inputs<'a>,
     context: Context<'a>,
+    qcow2: Option<(Pending, Summary)>,
     records: Vec<Artifact>,
-    complete: Vec<Pending>,
+    complete: Vec<Complete>,
 }
 
 impl<'a> Workshop<'a> {
     pub fn new(disk: &'a Disk, inputs: Inputs<'a>, context: Context<'a>) -> Self {
-        Self { disk, inputs, context, records: Vec::new(), complete: Vec::new() }
+        let (records, complete) = (Vec::new(), Vec::new());
+        Self { disk, inputs, context, qcow2: None, records, complete }
     }
 
-    /// What was made, as the build record tells it, and the files that wait for their names.
-    pub fn finish(self) -> (Vec<Artifact>, Vec<Pending>) {
+    /// What was made, as the build record tells it, and what waits for its name.
+    pub fn finish(mut self) -> (Vec<Artifact>, Vec<Complete>) {
+        let is_asked_for = self.inputs.request.types.contains(&DiskType::Qcow2);
+        let qcow2 = self.qcow2.take().filter(|_| is_asked_for);
+        self.complete.extend(qcow2.map(|(pending, _)| Complete::File(pending)));
         (self.records, self.complete)
     }
 
@@ -44,7 +55,16 @@ impl<'a> Workshop<'a> {
                 self.record(kind, RAW_PATH, self.disk.size.0, None);
                 self.ami()?;
             }
-            DiskType::Qcow2 => self.qcow2()?,
+            DiskType::Qcow2 => {
+                let summary = self.qcow2()?.1;
+                self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
+            }
+            DiskType::ContainerDisk => self.containerdisk()?,
+            DiskType::Vmdk => self.vmdk()?,
+            DiskType::Vhd => self.vhd()?,
+            DiskType::Vhdx => self.vhdx()?,
+            DiskType::Gce => self.gce()?,
+            DiskType::RawZst => self.raw_zst()?,
         }
         Ok(())
     }
@@ -68,13 +88,22 @@ impl<'a> Workshop<'a> {
         let json = ami::register_image(self.disk, self.inputs.request.arch, self.context.reporter);
         let digest = Sha256Digest::of(json.as_bytes());
         let len_bytes = u64::try_from(json.len()).unwrap_or(u64::MAX);
-        self.complete.push(text(self.inputs, ami::PATH, &json)?);
+        self.complete.push(Complete::File(text(self.inputs, ami::PATH, &json)?));
         self.record(DiskType::Ami, ami::PATH, len_bytes, Some(digest));
         Ok(())
     }
 
-    fn qcow2(&mut self) -> Result<(), Error> {
-        let (disk, context, request) = (self.disk, self.context, self.inputs.request);
+    /// The qcow2, which others hold too.
+    fn qcow2(&mut self) -> Result<&(Pending, Summary), Error> {
+        let made = match self.qcow2.take() {
+            Some(made) => made,
+            None => self.make_qcow2()?,
+        };
+        Ok(self.qcow2.insert(made))
+    }
+
+    fn make_qcow2(&self) -> Result<(Pending, Summary), Error> {
+        let request = self.inputs.request;
         let options = qcow2::Options {
             compression: match request.qcow2_compression {
                 Qcow2Compression::None => qcow2::Compression::None,
@@ -83,26 +112,112 @@ impl<'a> Workshop<'a> {
             },
             threads: request.threads,
         };
-        let kind = DiskType::Qcow2;
-        let (pending, summary) = self.encode(kind, |out| {
-            let (source, size) = (disk.file.file(), disk.size);
-            qcow2::encode(source, size, out, &options, context.reporter, context.cancel)
-        })?;
-        self.complete.push(pending);
+        let (disk, context) = (self.disk, self.context);
+        self.encode(DiskType::Qcow2, |source, out| {
+            qcow2::encode(source, disk.size, out, &options, context.reporter, context.cancel)
+        })
+    }
+
+    fn containerdisk(&mut self) -> Result<(), Error> {
+        let kind = DiskType::ContainerDisk;
+        let (context, request) = (self.context, self.inputs.request);
+        let created_secs = self.inputs.time.secs;
+        let target = request.output.join(kind.path());
+        let folder = PendingDirectory::create(&target, containerdisk::NAMES)?;
+        let options = containerdisk::Options { arch: request.arch, tag: TAG.into(), created_secs };
+        let qcow2 = &self.qcow2()?.0;
+        context.reporter.report(Event::Stage { name: format!("writing {}", kind.name()) });
+        let (file, reporter, cancel) = (qcow2.file(), context.reporter, context.cancel);
+        let summary = containerdisk::write(file, &folder, &options, reporter, cancel)
+            .map_err(|error| Error::containerdisk(&target, error))?;
+        self.complete.push(Complete::Directory(folder));
         self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
         Ok(())
     }
 
-    /// A file with the name of a type, written by `encoder`.
-    fn encode(
+    fn vmdk(&mut self) -> Result<(), Error> {
+        let (disk, context, inputs) = (self.disk, self.context, self.inputs);
+        let content_id = u32::from_le_bytes(*inputs.ids.disk.0.first_chunk().expect("4 of 16"));
+        let options =
+            vmdk::Options { level: DEFLATE_LEVEL, content_id, threads: inputs.request.threads };
+        self.add(DiskType::Vmdk, |source, out| {
+            let encoded =
+                vmdk::encode(source, disk.size, out, &options, context.reporter, context.cancel)?;
+            Ok(encoded.summary)
+        })
+    }
+
+    fn vhd(&mut self) -> Result<(), Error> {
+        let (disk, context, inputs) = (self.disk, self.context, self.inputs);
+        let (unique_id, created_secs) = (inputs.ids.disk.0, inputs.time.secs);
+        let options = vhd::Options { unique_id, created_secs };
+        let kind = DiskType::Vhd;
+        let (pending, len) = self.encode(kind, |source, out| {
+            vhd::encode(source, disk.size, out, &options, context.reporter, context.cancel)
+        })?;
+        self.complete.push(Complete::File(pending));
+        self.record(kind, kind.path(), len.0, None);
+        Ok(())
+    }
+
+    fn vhdx(&mut self) -> Result<(), Error> {
+        let (disk, context, inputs) = (self.disk, self.context, self.inputs);
+        let options = vhdx::Options {
+            disk_id: inputs.ids.disk.0,
+            content_id: derived(inputs.ids.disk, "vhdx content").0,
+            sector_size: inputs.request.sector_size,
+        };
+        self.add(DiskType::Vhdx, |source, out| {
+            vhdx::encode(source, disk.size, out, &options, context.reporter, context.cancel)
+        })
+    }
+
+    fn gce(&mut self) -> Result<(), Error> {
+        let (disk, context) = (self.disk, self.context);
+        let options = gce::Options { level: DEFLATE_LEVEL, threads: self.inputs.request.threads };
+        self.add(DiskType::Gce, |source, out| {
+            gce::encode(source, disk.size, out, &options, context.reporter, context.cancel)
+        })
+    }
+
+    fn raw_zst(&mut self) -> Result<(), Error> {
+        let (disk, context) = (self.disk, self.context);
+        let options = zst::Options { level: ZSTD_LEVEL, threads: self.inputs.request.threads };
+        self.add(DiskType::RawZst, |source, out| {
+            zst::encode(source, disk.size, out, &options, context.reporter, context.cancel)
+        })
+    }
+
+    /// A file that is an artifact of its own.
+    fn add(
+        &mut self,
+        kind: DiskType,
+        encoder: impl FnOnce(&File, &File) -> Result<Summary, FormatError>,
+    ) -> Result<(), Error> {
+        let (pending, summary) = self.encode(kind, encoder)?;
+        self.complete.push(Complete::File(pending));
+        self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
+        Ok(())
+    }
+
+    /// A file with the name of a type, made of the disk by `encoder`.
+    fn encode<T>(
         &self,
         kind: DiskType,
-        encoder: impl FnOnce(&std::fs::File) -> Result<Summary, FormatError>,
-    ) -> Result<(Pending, Summary), Error> {
+        encoder: impl FnOnce(&File, &File) -> Result<T, FormatError>,
+    ) -> Result<(Pending, T), Error> {
         self.context.reporter.report(Event::Stage { name: format!("writing {}", kind.name()) });
         let pending = Pending::create(&self.inputs.request.output.join(kind.path()))?;
-        let summary =
-            encoder(pending.file()).map_err(|source| Error::format(pending.target(), source))?;
-        Ok((pending, summary))
+        let made = encoder(self.disk.file.file(), pending.file())
+            .map_err(|source| Error::format(pending.target(), source))?;
+        Ok((pending, made))
     }
+}
+
+/// Another id of the same disk.
+fn derived(id: Uuid, role: &str) -> Uuid {
+    let mut hasher = Sha256::default();
+    hasher.update(&id.0);
+    hasher.update(role.as_bytes());
+    Uuid::from_noise(*hasher.finish().0.first_chunk().expect("16 of 32 bytes"))
 }

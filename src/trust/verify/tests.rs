@@ -109,13 +109,19 @@ fn what_was_signed_is_what_counts() {
     let tampered = Evidence::SimpleSigning { payload: good.clone(), signature };
     assert_eq!(reason(check(&[tampered], &keys, any)), Reason::NotByKeys);
     let foreign = simple(&signer, payload(other, NAME));
-    assert_eq!(reason(check(&[foreign.clone()], &keys, any)), Reason::OtherImage(other));
+    assert_eq!(
+        reason(check(std::slice::from_ref(&foreign), &keys, any)),
+        Reason::OtherImage(other)
+    );
     let unsigned = Evidence::SimpleSigning { payload: good.clone(), signature: String::new() };
     assert_eq!(reason(check(&[unsigned], &keys, any)), Reason::NotByKeys);
     let garbled = Evidence::SimpleSigning { payload: good.clone(), signature: "*".to_owned() };
     assert!(matches!(reason(check(&[garbled], &keys, any)), Reason::Malformed(_)));
     let noise = simple(&signer, b"noise".to_vec());
-    assert!(matches!(reason(check(&[noise.clone()], &keys, any)), Reason::Malformed(_)));
+    assert!(matches!(
+        reason(check(std::slice::from_ref(&noise), &keys, any)),
+        Reason::Malformed(_)
+    ));
     // One that counts among others is enough.
     check(&[noise, foreign, simple(&signer, good)], &keys, any).unwrap();
 }
