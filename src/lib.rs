@@ -33,7 +33,7 @@
 //! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`], [`fs::erofs`] |
 //! | [`partition`] | GPT |
 //! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
-//! | [`mod@format`] | disk formats: raw, qcow2, VMDK, VHD, VHDX, and what is made of them |
+//! | [`mod@format`] | disk formats: raw, qcow2, vmdk, ova, vhd, vhdx, gce, raw.zst, containerdisk |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],

@@ -1,9 +1,20 @@
 //! Disk formats: what becomes of the canvas when the disk on it is complete.
 //!
-//! *Raw* is the canvas itself, renamed. Others are encoded from it in one pass over what it holds
-//! ([`qcow2`], [`vmdk`], [`vhd`], [`vhdx`], [`gce`], [`zst`]), or carry one that was
-//! ([`containerdisk`]). What an artifact is depends on the disk's content only, never on which zeros
-//! of the canvas are holes, nor on the number of threads.
+//! *Raw* is the canvas itself, renamed. Others are encoded from what it holds:
+//!
+//! | module | artifact | for |
+//! |---|---|---|
+//! | [`qcow2`] | qcow2, version 3 | QEMU, OpenStack and whatever else runs KVM |
+//! | [`vmdk`] | streamOptimized VMDK | vSphere, AWS' import, VirtualBox |
+//! | [`ova`] | OVF descriptor, manifest and VMDK in a tar | vSphere, Workstation, VirtualBox |
+//! | [`vhd`] | fixed VHD | Azure |
+//! | [`vhdx`] | dynamic VHDX | Hyper-V |
+//! | [`containerdisk`] | an OCI image that holds a qcow2 | KubeVirt |
+//! | [`gce`] | sparse `disk.raw` in a gzipped tar | Google Compute Engine |
+//! | [`zst`] | the raw disk as Zstandard | downloads |
+//!
+//! What an artifact is depends on the disk's content and the options only, never on which zeros of
+//! the canvas are holes, nor on the number of threads.
 
 mod batches;
 mod blocks;
@@ -12,6 +23,7 @@ mod copy;
 mod deflate;
 mod extents;
 pub mod gce;
+pub mod ova;
 pub mod qcow2;
 mod sink;
 mod tarball;
