@@ -32,6 +32,10 @@ impl Surroundings {
             registry: Environment {
                 home: path("HOME"),
                 xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+                run_auth_file: Some(PathBuf::from(format!(
+                    "/run/containers/{}/auth.json",
+                    rustix::process::getuid().as_raw()
+                ))),
                 xdg_config_home: path("XDG_CONFIG_HOME"),
                 registry_auth_file: path("REGISTRY_AUTH_FILE"),
                 docker_config: path("DOCKER_CONFIG"),

@@ -3,7 +3,8 @@
 //! `--authfile`, else `REGISTRY_AUTH_FILE`, is the only file looked at. Without either, the first of
 //! these that knows the registry:
 //!
-//! 1. `$XDG_RUNTIME_DIR/containers/auth.json`
+//! 1. `$XDG_RUNTIME_DIR/containers/auth.json`, or without that variable
+//!    `/run/containers/UID/auth.json`
 //! 2. `${XDG_CONFIG_HOME:-~/.config}/containers/auth.json`
 //! 3. `${DOCKER_CONFIG:-~/.docker}/config.json`
 //! 4. `~/.dockercfg`
@@ -32,6 +33,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`
     pub xdg_runtime_dir: Option<PathBuf>,
+    /// Where `podman login` writes without `XDG_RUNTIME_DIR`, as root does.
+    pub run_auth_file: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`
     pub xdg_config_home: Option<PathBuf>,
     /// `REGISTRY_AUTH_FILE`
@@ -102,8 +105,9 @@ fn default_files(environment: &Environment) -> Vec<PathBuf> {
     let in_home = |name: &str| environment.home.as_ref().map(|home| home.join(name));
     let config = environment.xdg_config_home.clone().or_else(|| in_home(".config"));
     let docker = environment.docker_config.clone().or_else(|| in_home(".docker"));
+    let runtime = environment.xdg_runtime_dir.as_ref().map(|dir| dir.join("containers/auth.json"));
     let files = [
-        environment.xdg_runtime_dir.as_ref().map(|dir| dir.join("containers/auth.json")),
+        runtime.or_else(|| environment.run_auth_file.clone()),
         config.map(|dir| dir.join("containers/auth.json")),
         docker.map(|dir| dir.join("config.json")),
         in_home(".dockercfg"),
@@ -272,6 +276,10 @@ mod tests {
         let config = dir.path().join("home/.config/containers/auth.json");
         write(&config, FILE);
         assert_eq!(find(&environment, None), Some(config));
+        let run = dir.path().join("run/containers/0/auth.json");
+        write(&run, FILE);
+        environment.run_auth_file = Some(run.clone());
+        assert_eq!(find(&environment, None), Some(run));
         let runtime = dir.path().join("run/containers/auth.json");
         environment.xdg_runtime_dir = Some(dir.path().join("run"));
         write(&runtime, r#"{"auths":{"other.example":{"auth":"aHViOnA="}}}"#);
