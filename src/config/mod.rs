@@ -1,7 +1,7 @@
-//! Configuration that the image itself carries: `bootc/install/*.toml`, `bootc/kargs.d/*.toml` and
-//! `bootc/bound-images.d`.
+//! Configuration: what an owner wants ([`blueprint`]), and what the image itself carries:
+//! `bootc/install/*.toml`, `bootc/kargs.d/*.toml` and `bootc/bound-images.d`.
 //!
-//! All are read as the official installer reads them: files in order of their names, unknown keys
+//! Those of the image are read as the official installer reads them: files in order of their names, unknown keys
 //! refused, fragments for other architectures ignored.
 
 use serde::de::DeserializeOwned;

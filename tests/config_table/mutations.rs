@@ -47,7 +47,7 @@ fn edits() -> impl Strategy<Value = Vec<(usize, usize, u8, Vec<u8>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn damaged_toml_has_an_answer(edits in edits()) {

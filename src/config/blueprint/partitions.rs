@@ -14,6 +14,9 @@ use crate::units::{ByteLen, MIB};
 const TAKEN: [&str; 8] = ["/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/ostree", "/sysroot"];
 const KERNELS: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
 
+/// Boot sector, header and 128 entries of a GPT.
+const GPT_BYTES: u64 = 34 * 512;
+
 /// What in a table must be there once, each with the key that has it.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -73,14 +76,14 @@ pub(super) fn sector_bytes(table: &mut Table<'_>) -> Option<u32> {
     }
 }
 
-/// `start_offset`: what is kept free between the table and the first partition. The table takes
-/// less than 1 MiB, and partitions start at whole ones.
+/// `start_offset`: what is kept free between the table and the first partition, which starts at a
+/// whole MiB.
 pub(super) fn start(field: &Field<'_>) -> Option<ByteLen> {
     let offset = field.size()?;
     if offset == ByteLen(0) {
         return None;
     }
-    Some(ByteLen(offset.0 / MIB * MIB + MIB))
+    ByteLen(offset.0 + GPT_BYTES).checked_round_up(MIB)
 }
 
 fn partition(table: &mut Table<'_>, seen: &mut Seen) -> Option<PartitionWish> {

@@ -297,6 +297,9 @@ impl<'a> Table<'a> {
             if self.known.contains(&key) || self.refused.contains(&key) {
                 continue;
             }
+            if self.findings.problems.borrow().len() >= KEPT {
+                break;
+            }
             let path = join(&self.path, key);
             self.findings.add(entry.at, &path, Wrong::UnknownKey { nearest: self.nearest(key) });
         }
