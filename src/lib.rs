@@ -22,7 +22,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`cli`] | arguments as typed and as meant, progress, the error report; the only room that prints |
-//! | [`config`] | configuration files of the image: `bootc/install/*.toml`, `kargs.d` |
+//! | [`config`] | blueprints, and configuration files of the image: `bootc/install/*.toml`, `kargs.d` |
 //! | [`customize`] | an owner's settings become files of the deployment |
 //! | [`plan`] | pure decisions: partitions, sizes, ids, kernel arguments |
 //! | [`registry`] | where images come from: references, credentials, verified blobs; the only async room |
