@@ -1,7 +1,10 @@
 //! YAML, the part of it that configuration needs: one document, no aliases (so a small file cannot
 //! become a large tree), plain scalars by the core schema.
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+use std::str::Chars;
+
+use yaml_rust2::parser::{Event, Parser};
+use yaml_rust2::scanner::{Marker, TScalarStyle};
 
 use super::super::document::{Entry, Node, Position, Value};
 use super::super::error::Problem;
@@ -9,43 +12,41 @@ use super::{DEPTH, too_deep, unreadable};
 
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     let mut reader = Reader { parser: Parser::new_from_str(text) };
-    let (event, span) = reader.next_content()?;
+    let (event, at) = reader.next_content()?;
     let root = match event {
-        Event::StreamEnd => Node { value: Value::Null, at: position(span.start) },
-        event => reader.node(event, span, DEPTH)?,
+        Event::StreamEnd => Node { value: Value::Null, at },
+        event => reader.node(event, at, DEPTH)?,
     };
     match reader.next_content()? {
         (Event::StreamEnd, _) => Ok(root),
-        (_, span) => Err(unreadable(position(span.start), "a second document")),
+        (_, at) => Err(unreadable(at, "a second document")),
     }
 }
 
 struct Reader<'a> {
-    parser: Parser<'a, StrInput<'a>>,
+    parser: Parser<Chars<'a>>,
 }
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), Problem> {
-        match self.parser.next_event() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(unreadable(position(*error.marker()), error.info())),
-            None => Ok((Event::StreamEnd, Span::default())),
+impl Reader<'_> {
+    fn next(&mut self) -> Result<(Event, Position), Problem> {
+        match self.parser.next_token() {
+            Ok((event, marker)) => Ok((event, position(marker))),
+            Err(error) => Err(unreadable(position(*error.marker()), error.info())),
         }
     }
 
     /// The next event that is not about where streams and documents begin and end.
-    fn next_content(&mut self) -> Result<(Event<'a>, Span), Problem> {
+    fn next_content(&mut self) -> Result<(Event, Position), Problem> {
         loop {
             match self.next()? {
-                (Event::Nothing | Event::StreamStart | Event::DocumentEnd, _)
-                | (Event::DocumentStart(_), _) => {}
+                (Event::Nothing | Event::StreamStart, _)
+                | (Event::DocumentStart | Event::DocumentEnd, _) => {}
                 other => return Ok(other),
             }
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Problem> {
-        let at = position(span.start);
+    fn node(&mut self, event: Event, at: Position, depth: usize) -> Result<Node, Problem> {
         let depth = depth.checked_sub(1).ok_or_else(|| too_deep(at))?;
         let value = match event {
             Event::Scalar(text, style, _, _) => scalar(&text, style),
@@ -54,7 +55,7 @@ impl<'a> Reader<'a> {
                 loop {
                     match self.next()? {
                         (Event::SequenceEnd, _) => break Value::List(items),
-                        (event, span) => items.push(self.node(event, span, depth)?),
+                        (event, at) => items.push(self.node(event, at, depth)?),
                     }
                 }
             }
@@ -71,20 +72,20 @@ impl<'a> Reader<'a> {
         loop {
             let (key, at) = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(entries),
-                (Event::Scalar(key, ..), span) => (key.into_owned(), position(span.start)),
-                (_, span) => return Err(unreadable(position(span.start), "a key is no string")),
+                (Event::Scalar(key, ..), at) => (key, at),
+                (_, at) => return Err(unreadable(at, "a key is no string")),
             };
             if !seen.insert(key.clone()) {
                 return Err(unreadable(at, &format!("`{key}` is here a second time")));
             }
-            let (event, span) = self.next()?;
-            entries.push(Entry { key, at, node: self.node(event, span, depth)? });
+            let (event, value_at) = self.next()?;
+            entries.push(Entry { key, at, node: self.node(event, value_at, depth)? });
         }
     }
 }
 
-fn scalar(text: &str, style: ScalarStyle) -> Value {
-    if style != ScalarStyle::Plain {
+fn scalar(text: &str, style: TScalarStyle) -> Value {
+    if style != TScalarStyle::Plain {
         return Value::Text(text.to_owned());
     }
     match text {
