@@ -152,8 +152,8 @@ fn of_registry(error: &registry::Error) -> Option<String> {
             Some(format!("log in with `podman login {host}`, or name a file with `--authfile`"))
         }
         E::Denied { .. } => Some(
-            "check that this account may read the image, log in again with `podman login`, or name \
-             another file with `--authfile`"
+            "check that this account may read the image (or write it, with `--push`), log in again \
+             with `podman login`, or name another file with `--authfile`"
                 .into(),
         ),
         E::NotFound { .. } => Some("check the image's name and tag".into()),
@@ -196,6 +196,7 @@ fn of_registry(error: &registry::Error) -> Option<String> {
         E::BlobDigest { .. } | E::BlobSize { .. } | E::MissingBlob { .. } => {
             Some(DAMAGED.to_owned())
         }
+        E::PushToDigest(_) => Some("name a tag, such as `registry.example/org/disk:1`".into()),
         E::Blob { source, .. } => of_io(source),
         _ => None,
     }

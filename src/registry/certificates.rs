@@ -24,7 +24,7 @@ use super::source::read_limited;
 const PEM_LIMIT_BYTES: u64 = 4 << 20;
 
 /// What a connection to a registry takes besides the machine's own store.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Certificates {
     pub(crate) authorities: Vec<Certificate>,
     pub(crate) identity: Option<Identity>,

@@ -26,10 +26,20 @@ use crate::progress::Cancel;
 
 const TOKEN_LIMIT_BYTES: u64 = 1 << 20;
 
+/// What we want to do in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Pull,
+    Push,
+}
+
 /// A repository in a registry.
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    /// Without a limit on how long an answer may take: it comes when all is sent.
+    uploads: reqwest::Client,
+    purpose: Purpose,
     /// `https://host`, or `http://host` where that was allowed and needed.
     base: String,
     host: String,
@@ -42,7 +52,7 @@ pub(crate) struct Client {
 }
 
 /// How the two sides prove who they are.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Trust {
     /// Whether to check certificates and to refuse plain HTTP.
     pub(crate) verify: bool,
@@ -87,6 +97,7 @@ impl Client {
     /// Greets the registry: finds out whether it speaks TLS, and what it wants to know of us.
     pub(crate) async fn connect(
         name: &RegistryReference,
+        purpose: Purpose,
         credentials: Option<Credentials>,
         trust: Trust,
         patience: Patience,
@@ -94,9 +105,14 @@ impl Client {
     ) -> Result<Self, Error> {
         let (host, repository) = api_name(name);
         let tls_verify = trust.verify;
+        let http = |reads: Option<Duration>| {
+            let http = http_client(&host, trust.clone(), &patience, reads);
+            http.map_err(|error| connection(&host, tls_verify, error))
+        };
         let mut client = Self {
-            http: http_client(&host, trust, &patience)
-                .map_err(|error| connection(&host, tls_verify, error))?,
+            http: http(Some(patience.stall))?,
+            uploads: http(None)?,
+            purpose,
             base: format!("https://{host}"),
             host,
             repository,
@@ -135,7 +151,7 @@ impl Client {
         accept: &str,
         range_from: Option<u64>,
     ) -> Result<Response, Error> {
-        let url = format!("{}/v2/{}/{path}", self.base, self.repository);
+        let url = self.url(path);
         for renewed in [false, true] {
             let authorization = self.authorization();
             let response = self
@@ -167,12 +183,44 @@ impl Client {
         Err(self.denied(StatusCode::UNAUTHORIZED))
     }
 
+    /// Sends a small request to the registry; hands on any answer that does not refuse us.
+    pub(crate) async fn call(
+        &self,
+        build: &(dyn Fn(&reqwest::Client) -> RequestBuilder + Sync),
+    ) -> Result<Response, Error> {
+        for renewed in [false, true] {
+            let authorization = self.authorization();
+            let response = self.send(&|| authorization.apply(build(&self.http))).await?;
+            match response.status() {
+                StatusCode::UNAUTHORIZED if !renewed => self.authorize(&response).await?,
+                status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                    return Err(self.denied(status));
+                }
+                _ => return Ok(response),
+            }
+        }
+        Err(self.denied(StatusCode::UNAUTHORIZED))
+    }
+
+    /// A request that uploads to a place the registry named. Only the registry itself is told who
+    /// we are.
+    pub(crate) fn upload_to(&self, place: Url) -> RequestBuilder {
+        let is_registry = Url::parse(&self.base).is_ok_and(|base| base.origin() == place.origin());
+        let request = self.uploads.put(place);
+        if is_registry { self.authorization().apply(request) } else { request }
+    }
+
+    /// Where something below the repository is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/v2/{}/{path}", self.base, self.repository)
+    }
+
     fn authorization(&self) -> Authorization {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Does what the registry asks for in its answer.
-    async fn authorize(&self, answer: &Response) -> Result<(), Error> {
+    pub(crate) async fn authorize(&self, answer: &Response) -> Result<(), Error> {
         let value = match Challenge::parse(texts(answer.headers())) {
             None => Authorization::None,
             Some(Challenge::Basic) => match self.credentials.as_ref().map(|c| &c.secret) {
@@ -196,7 +244,11 @@ impl Client {
         if url.scheme() != "https" && (self.tls_verify || url.scheme() != "http") {
             return Err(invalid());
         }
-        let scope = format!("repository:{}:pull", self.repository);
+        let actions = match self.purpose {
+            Purpose::Pull => "pull",
+            Purpose::Push => "pull,push",
+        };
+        let scope = format!("repository:{}:{actions}", self.repository);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(service.map(|service| ("service", service)));
         let request = || -> RequestBuilder {
@@ -289,7 +341,7 @@ impl Client {
         connection(&self.host, self.tls_verify, error)
     }
 
-    fn denied(&self, status: StatusCode) -> Error {
+    pub(crate) fn denied(&self, status: StatusCode) -> Error {
         Error::Denied {
             name: format!("{}/{}", self.host, self.repository),
             status: status.as_u16(),
@@ -311,6 +363,7 @@ fn http_client(
     host: &str,
     trust: Trust,
     patience: &Patience,
+    longest_silence: Option<Duration>,
 ) -> Result<reqwest::Client, reqwest::Error> {
     // Fails only when the process already has a provider, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -318,8 +371,10 @@ fn http_client(
         .user_agent(concat!("bootc-image/", env!("CARGO_PKG_VERSION")))
         .https_only(trust.verify)
         .tls_danger_accept_invalid_certs(!trust.verify)
-        .connect_timeout(patience.stall)
-        .read_timeout(patience.stall);
+        .connect_timeout(patience.stall);
+    if let Some(silence) = longest_silence {
+        builder = builder.read_timeout(silence);
+    }
     if trust.verify && !trust.certificates.authorities.is_empty() {
         builder = builder.tls_certs_merge(trust.certificates.authorities);
     }

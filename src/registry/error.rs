@@ -342,6 +342,34 @@ pub enum Error {
         /// How many bytes came.
         position: u64,
     },
+    /// An image cannot be pushed under a digest, which its bytes decide.
+    #[error("`{0}` names a digest: pushing needs a tag")]
+    PushToDigest(String),
+    /// Only single images are pushed.
+    #[error("`{}` leads to an index of images: only one image can be pushed", .0.display())]
+    PushOfIndex(PathBuf),
+    /// The registry does not take what we push.
+    #[error("`{host}` does not take the {what} (HTTP {status}){reason}")]
+    Refused {
+        /// The registry.
+        host: String,
+        /// What was pushed.
+        what: String,
+        /// Its answer.
+        status: u16,
+        /// Its words, behind a colon, if it has any.
+        reason: String,
+    },
+    /// An upload on which nothing moves any more, after all tries.
+    #[error("`{host}` stopped taking blob {digest} at byte {position}")]
+    Stalled {
+        /// The registry.
+        host: String,
+        /// The blob.
+        digest: Sha256Digest,
+        /// How many bytes it took.
+        position: u64,
+    },
     /// The user wants to stop.
     #[error("cancelled")]
     Cancelled,

@@ -58,7 +58,8 @@ pub(crate) fn connect(
     })
 }
 
-fn blocked(name: &RegistryReference, conf: &RegistriesConf) -> Option<Error> {
+/// The error if an image may not come from there, nor go there.
+pub(crate) fn blocked(name: &RegistryReference, conf: &RegistriesConf) -> Option<Error> {
     let block = conf.block(name)?;
     Some(Error::Blocked { name: name.full_name(), prefix: block.prefix, path: block.path })
 }

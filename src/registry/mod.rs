@@ -1,4 +1,4 @@
-//! Where images come from.
+//! Where images come from, and where those we make may go.
 //!
 //! A [`Reference`] is what the user typed; [`Source::open`] finds the image, fetches and verifies its
 //! manifest and config, and hands out each layer as a [`Blob`]: a plain blocking reader of the
@@ -16,6 +16,7 @@
 //! | `conf`, `conf_file` | registries.conf(5): short names, mirrors, blocked registries |
 //! | `mirrors` | the first place that has an image |
 //! | `remote` | registries: documents, and downloads that go on where they were cut |
+//! | `push`, `upload` | the way back: a layout of ours into a registry |
 //! | `client`, `challenge`, `retry` | HTTP: authentication, tokens, trying again |
 //! | `credentials`, `pull_secret` | files that say who we are |
 //! | `certificates` | certificates for single registries |
@@ -50,6 +51,7 @@ mod mirrors;
 mod model;
 mod name;
 mod pull_secret;
+mod push;
 mod reference;
 mod remote;
 mod retry;
@@ -59,12 +61,14 @@ mod storage;
 mod tar_index;
 mod target;
 mod timestamp;
+mod upload;
 
 pub use blob::Blob;
 pub use credentials::Environment;
 pub use error::Error;
 pub use model::check_bootable;
 pub use name::{RegistryReference, ShortName};
+pub use push::{Pushed, push};
 pub use reference::{
     ArchiveChoice, ArchiveReference, LayoutReference, ParseReferenceError, Reference,
     StorageReference,

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::certificates;
-use super::client::{Client, Trust};
+use super::client::{Client, Purpose, Trust};
 use super::credentials::{self, Environment};
 use super::error::Error;
 use super::media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
@@ -48,7 +48,7 @@ pub(crate) struct Remote {
 }
 
 /// The runtime; nobody waits for its last words.
-struct Threads(Option<Runtime>);
+pub(crate) struct Threads(Option<Runtime>);
 
 impl Drop for Threads {
     fn drop(&mut self) {
@@ -59,7 +59,16 @@ impl Drop for Threads {
 }
 
 impl Threads {
-    fn get(&self) -> &Runtime {
+    pub(crate) fn start() -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("registry")
+            .enable_all()
+            .build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(Error::Runtime)
+    }
+
+    pub(crate) fn get(&self) -> &Runtime {
         self.0.as_ref().expect("the runtime is taken only when dropped")
     }
 }
@@ -67,25 +76,14 @@ impl Threads {
 impl Remote {
     /// Greets the registry, and asks for the manifest.
     pub(crate) fn connect(name: &RegistryReference, access: &Access<'_>) -> Result<Self, Error> {
-        let credentials =
-            credentials::find(access.authfile, access.environment, &name.host, &name.repository)?;
-        let certificates = certificates::find(access.cert_dir, access.environment, &name.host)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("registry")
-            .enable_all()
-            .build()
-            .map_err(Error::Runtime)?;
-        let trust = Trust { verify: access.tls_verify, certificates };
-        let (patience, cancel) = (access.patience, access.cancel.clone());
-        let connect = Client::connect(name, credentials, trust, patience, cancel);
-        let client = runtime.block_on(connect)?;
+        let runtime = Threads::start()?;
+        let client = runtime.get().block_on(connect(name, Purpose::Pull, access))?;
         let version = name.version();
-        let top = runtime.block_on(document(&client, &version))?;
+        let top = runtime.get().block_on(document(&client, &version))?;
         if let Some(expected) = name.digest.filter(|expected| *expected != top.digest) {
             return Err(Error::BlobDigest { expected, seen: top.digest });
         }
-        let runtime = Arc::new(Threads(Some(runtime)));
+        let runtime = Arc::new(runtime);
         Ok(Self { client: Arc::new(client), runtime, name: name.clone(), top })
     }
 
@@ -119,6 +117,20 @@ async fn document(client: &Client, version: &str) -> Result<Top, Error> {
     }
     let media_type = media_type.and_then(|m| Some(m.split(';').next()?.trim().to_owned()));
     Ok(Top { bytes, digest, media_type })
+}
+
+/// Finds out who we are, and greets the registry.
+pub(crate) async fn connect(
+    name: &RegistryReference,
+    purpose: Purpose,
+    access: &Access<'_>,
+) -> Result<Client, Error> {
+    let credentials =
+        credentials::find(access.authfile, access.environment, &name.host, &name.repository)?;
+    let certificates = certificates::find(access.cert_dir, access.environment, &name.host)?;
+    let trust = Trust { verify: access.tls_verify, certificates };
+    let (patience, cancel) = (access.patience, access.cancel.clone());
+    Client::connect(name, purpose, credentials, trust, patience, cancel).await
 }
 
 impl Store for Remote {

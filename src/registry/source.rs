@@ -67,7 +67,7 @@ impl Options {
 }
 
 impl Options {
-    fn access(&self) -> Access<'_> {
+    pub(crate) fn access(&self) -> Access<'_> {
         Access {
             authfile: self.authfile.as_deref(),
             environment: &self.environment,
