@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use super::deploy::copied;
+use super::deploy::{MountPoint, copied};
 use super::error::Error;
 use super::relabel::with_label;
 use super::store::Store;
@@ -107,12 +107,15 @@ pub struct Copy<'s, 'e, V> {
     labels: Option<&'e dyn Labels>,
     skipped: BTreeSet<&'static str>,
     added: BTreeMap<&'e str, &'e Addition>,
+    /// Mount points; what belongs below one goes to that file system of the volume.
+    mount_points: BTreeMap<&'e str, Option<usize>>,
 }
 
 impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
     /// Copies made at `time`.
     pub fn new(store: &'s mut Store<V>, time: Timestamp, labels: Option<&'e dyn Labels>) -> Self {
-        Self { store, time, labels, skipped: BTreeSet::new(), added: BTreeMap::new() }
+        let (added, mount_points) = (BTreeMap::new(), BTreeMap::new());
+        Self { store, time, labels, skipped: BTreeSet::new(), added, mount_points }
     }
 
     /// `meta` with the label of `path`, which counts from the running system's root.
@@ -132,13 +135,43 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
         self.added.insert(&addition.path, addition);
     }
 
+    /// Makes sure of a mount point. The content of the tree that is below it goes to the file system
+    /// that will be mounted there, if the volume has it.
+    pub fn add_mount_point(&mut self, point: &'e MountPoint) {
+        self.mount_points.insert(&point.path, point.file_system);
+    }
+
+    /// Chooses the file system that gets the copies; returns the one chosen before.
+    pub fn select(&mut self, number: usize) -> usize {
+        self.store.volume.select(number)
+    }
+
     /// Copies a directory, which has no name yet; `path` is where the running system has it.
     pub fn directory(&mut self, path: &str, tree: &Directory) -> Result<Inode, Error> {
         let meta = copied(self.store.meta(tree.meta), self.time);
         let meta = self.added.get(path).map_or(meta.clone(), |added| owned(added, meta));
+        self.make_directory(path, meta, |copy, directory| copy.fill(path, directory, tree))
+    }
+
+    /// Makes a directory and fills it; when it is a mount point, the root of the file system that will
+    /// be mounted there is like it, and is filled in its place.
+    fn make_directory(
+        &mut self,
+        path: &str,
+        meta: Meta,
+        fill: impl FnOnce(&mut Self, Inode) -> Result<(), Error>,
+    ) -> Result<Inode, Error> {
         let meta = self.labelled(path, FileType::Directory, meta);
         let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
-        self.fill(path, directory, tree)?;
+        let Some(number) = self.mount_points.get(path).copied().flatten() else {
+            fill(self, directory)?;
+            return Ok(directory);
+        };
+        let before = self.store.volume.select(number);
+        let root = self.store.volume.root();
+        self.store.volume.set_meta(root, &meta).map_err(Error::volume(path))?;
+        fill(self, root)?;
+        self.store.volume.select(before);
         Ok(directory)
     }
 
@@ -181,9 +214,11 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
     /// First components of what is added below `path`.
     fn added_names(&self, path: &str) -> BTreeSet<String> {
         let prefix = format!("{path}/");
-        let below = self.added.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
-        let rest = below.map_while(|(added, _)| added.strip_prefix(&prefix));
-        rest.filter_map(|rest| rest.split('/').next()).map(str::to_owned).collect()
+        let from = (Bound::Included(&*prefix), Bound::Unbounded);
+        let below = self.added.range::<str, _>(from).map(|(added, _)| added);
+        let rest = below.map_while(|added| added.strip_prefix(&prefix));
+        let points = self.mount_points.keys().filter_map(|point| point.strip_prefix(&prefix));
+        rest.chain(points).filter_map(|rest| rest.split('/').next()).map(str::to_owned).collect()
     }
 
     /// Something added, or the directory that something added needs; `before` is what the tree has
@@ -211,16 +246,16 @@ impl<'s, 'e, V: Volume> Copy<'s, 'e, V> {
                 self.store.volume.symlink(&meta, target.as_bytes()).map_err(Error::volume(path))
             }
             Some(AdditionKind::Directory | AdditionKind::Removed) | None => {
-                let meta = self.labelled(path, FileType::Directory, meta);
-                let directory = self.store.volume.directory(&meta).map_err(Error::volume(path))?;
-                for name in self.added_names(path) {
-                    let below = format!("{path}/{name}");
-                    if !self.is_removed(&below) {
-                        let inode = self.addition(&below, None)?;
-                        self.link(directory, &name, inode)?;
+                self.make_directory(path, meta, |copy, directory| {
+                    for name in copy.added_names(path) {
+                        let below = format!("{path}/{name}");
+                        if !copy.is_removed(&below) {
+                            let inode = copy.addition(&below, None)?;
+                            copy.link(directory, &name, inode)?;
+                        }
                     }
-                }
-                Ok(directory)
+                    Ok(())
+                })
             }
         }
     }

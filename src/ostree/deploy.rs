@@ -11,6 +11,8 @@ use crate::tree::{Directory, Node, ObjectId};
 use crate::volume::{Inode, Meta, Timestamp, Volume, Xattrs};
 
 const COMPOSEFS: &str = ".ostree.cfs";
+/// Says that the stateroot's `/var` is labelled.
+const STAMP: &str = ".ostree-selabeled";
 
 /// A file of the merged tree that `/boot` gets under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,17 @@ pub struct BootFile {
     pub name: String,
     /// Whether `/boot` gets a copy without xattrs instead of another link to the file.
     pub is_copied: bool,
+}
+
+/// Where the installed system mounts a further file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountPoint {
+    /// Path on the running system, without leading `/`, no link in it. Below `var` it is made where it
+    /// is missing; elsewhere it must be a directory of the tree.
+    pub path: String,
+    /// Number of the file system in the volume; none when the volume does not have it. What the image
+    /// has in `/var` there is moved onto it.
+    pub file_system: Option<usize>,
 }
 
 /// Everything about a deployment that is decided elsewhere.
@@ -42,6 +55,8 @@ pub struct Deployment<'a> {
     pub origin: &'a str,
     /// What `etc` of the deployment and `var` of the stateroot have besides the image's files.
     pub additions: &'a [Addition],
+    /// Further file systems, `/boot` aside, which is mounted ([`Sysroot::mount`]) before.
+    pub mount_points: &'a [MountPoint],
     /// A file without a name yet that is the deployment's `.ostree.cfs`.
     pub composefs: Option<Inode>,
     /// The policy, for what is copied out of the image.
@@ -117,6 +132,9 @@ pub fn deploy<V: Volume>(
     }
     sysroot.store.volume.set_immutable(root).map_err(Error::volume("the deployment"))?;
     var(sysroot, &format!("{state}/var"), deployment)?;
+    for point in deployment.mount_points {
+        mount_root(sysroot, &state, point, tree)?;
+    }
 
     let backing = format!("{state}/backing/{name}/root-transient");
     for path in [format!("{state}/backing"), format!("{state}/backing/{name}"), backing.clone()] {
@@ -160,18 +178,31 @@ fn var<V: Volume>(
     deployment: &Deployment<'_>,
 ) -> Result<(), Error> {
     let (time, tree) = (sysroot.time(), deployment.tree);
-    let var = sysroot.directory(path, 0o755)?;
+    let mut var = sysroot.directory(path, 0o755)?;
+    let own = deployment.mount_points.iter().find(|point| point.path == "var");
+    let own = own.and_then(|point| point.file_system);
+    if let Some(number) = own {
+        // the stateroot's own directory must not look as if it still waited for the image's content
+        sysroot.file(&format!("{path}/{STAMP}"), 0o644, b"")?;
+        sysroot.mount(path, number)?;
+        var = sysroot.directory(path, 0o755)?;
+    }
     let empty = Directory::new(tree.meta);
     let content = tree.directory("var").unwrap_or(&empty);
     let mut copy = checkout::Copy::new(&mut sysroot.store, time, deployment.labels);
     copy.skip(".updated");
-    copy.skip(".ostree-selabeled");
+    copy.skip(STAMP);
+    deployment.mount_points.iter().for_each(|point| copy.add_mount_point(point));
     deployment.additions_in("var/").for_each(|addition| copy.add(addition));
+    let before = copy.select(own.unwrap_or(0));
     copy.fill("var", var, content)?;
+    copy.select(before);
     if tree.directory("usr/lib/tmpfiles.d").is_none() {
         let is_added = |name: &str| {
-            let first = |addition: &Addition| addition.path.split('/').nth(1) == Some(name);
-            deployment.additions_in("var/").any(first)
+            let additions = deployment.additions_in("var/").map(|addition| &addition.path);
+            let points = deployment.mount_points.iter().map(|point| &point.path);
+            let points = points.filter(|path| path.starts_with("var/"));
+            additions.chain(points).any(|path| path.split('/').nth(1) == Some(name))
         };
         let is_missing = |name: &str| !content.entries.contains_key(name) && !is_added(name);
         for (name, mode) in [("tmp", 0o1777), ("lib", 0o755), ("log", 0o755)] {
@@ -185,10 +216,30 @@ fn var<V: Volume>(
             }
         }
     }
-    sysroot.file(&format!("{path}/.ostree-selabeled"), 0o644, b"")
+    sysroot.file(&format!("{path}/{STAMP}"), 0o644, b"")
 }
 
-/// `/boot`: the kernel's files, hard-linked, and the BLS entry behind `loader`.
+/// The root of a further file system: below `/var` it was filled with what belongs there, elsewhere it
+/// is empty.
+fn mount_root<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    state: &str,
+    point: &MountPoint,
+    tree: &Directory,
+) -> Result<(), Error> {
+    let Some(number) = point.file_system.filter(|_| point.path != "var") else { return Ok(()) };
+    if point.path.starts_with("var/") {
+        sysroot.is_mounted(&format!("{state}/{}", point.path), number);
+        return Ok(());
+    }
+    let missing = || Error::Missing(point.path.clone());
+    let directory = tree.directory(&point.path).ok_or_else(missing)?;
+    let meta = Meta { xattrs: Xattrs::default(), ..sysroot.store.meta(directory.meta).clone() };
+    sysroot.mount_root(&point.path, number, meta).map(|_| ())
+}
+
+/// `/boot`: the kernel's files, hard-linked, and the BLS entry behind `loader`. On a file system of its
+/// own it gets copies.
 fn boot<V: Volume>(
     sysroot: &mut Sysroot<V>,
     deployment: &Deployment<'_>,
@@ -196,15 +247,19 @@ fn boot<V: Volume>(
 ) -> Result<(), Error> {
     let Deployment { stateroot, boot_checksum, tree, .. } = deployment;
     let directory = format!("boot/ostree/{stateroot}-{boot_checksum}");
+    let has_own = sysroot.is_mount_point("boot");
     for BootFile { source, name, is_copied } in deployment.boot_files {
         let object = at(tree, source)?;
         let path = format!("{directory}/{name}");
-        if *is_copied {
+        if *is_copied || has_own {
             let meta =
                 copied(sysroot.store.meta(sysroot.store.object(object).meta), sysroot.time());
             let meta = Meta { xattrs: Xattrs::default(), ..meta };
+            let file_type = sysroot.store.object(object).file_type();
+            let before = sysroot.select_for(&path);
             let inode = checkout::copy_object(&mut sysroot.store, source, object, &meta)?;
-            sysroot.adopt(&path, inode, meta, FileType::Regular)?;
+            sysroot.store.volume.select(before);
+            sysroot.adopt(&path, inode, meta, file_type)?;
         } else {
             let inode = links.name(&mut sysroot.store, source, object)?;
             sysroot.link(&path, inode)?;

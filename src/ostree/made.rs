@@ -78,6 +78,12 @@ fn labelled_as(path: &str) -> (String, By) {
     (format!("/{path}"), By::Installer)
 }
 
+/// The path as the running system knows it, by which a directory is labelled; empty for the root.
+pub(super) fn labelled_path(path: &str) -> String {
+    let (path, _) = labelled_as(path);
+    path.trim_end_matches('/').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Error;
-use super::made::Made;
+use super::made::{Made, labelled_path};
 use super::refs;
 use super::relabel::with_bare_label;
 use super::store::Store;
@@ -24,14 +24,23 @@ pub struct Sysroot<V> {
 struct Places {
     directories: BTreeMap<String, Inode>,
     made: Vec<Made>,
+    mounted: Vec<Mounted>,
     time: Timestamp,
+}
+
+/// A further file system of the volume, and the path of its root.
+#[derive(Debug)]
+struct Mounted {
+    path: String,
+    number: usize,
 }
 
 impl<V: Volume> Sysroot<V> {
     /// Lays out an empty sysroot with a repository (ostree-contract 1.1, 4.1). `time` stamps
     /// everything whose time the contract leaves free.
     pub fn create(mut volume: V, time: Timestamp) -> Result<Self, Error> {
-        let mut tree = Places { directories: BTreeMap::new(), made: Vec::new(), time };
+        let (directories, made, mounted) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let mut tree = Places { directories, made, mounted, time };
         tree.directories.insert(String::new(), volume.root());
         let root = Meta { mtime: time, ..Meta::root_owned(0o755) };
         volume.set_meta(volume.root(), &root).map_err(Error::volume("/"))?;
@@ -58,16 +67,71 @@ impl<V: Volume> Sysroot<V> {
     /// Makes a file owned by root.
     pub fn file(&mut self, path: &str, mode: u16, bytes: &[u8]) -> Result<(), Error> {
         let meta = Meta { mtime: self.tree.time, ..Meta::root_owned(mode) };
-        let inode = self.store.volume.file(&meta, bytes).map_err(Error::volume(path))?;
+        let inode = self.create_at(path, |volume| volume.file(&meta, bytes))?;
         self.adopt(path, inode, meta, FileType::Regular)
     }
 
     /// Makes a symbolic link owned by root.
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<(), Error> {
         let meta = Meta { mtime: self.tree.time, ..Meta::root_owned(0o777) };
-        let inode =
-            self.store.volume.symlink(&meta, target.as_bytes()).map_err(Error::volume(path))?;
+        let inode = self.create_at(path, |volume| volume.symlink(&meta, target.as_bytes()))?;
         self.adopt(path, inode, meta, FileType::Symlink)
+    }
+
+    /// Makes what will be at `path`, on the file system that is there.
+    pub(super) fn create_at<T>(
+        &mut self,
+        path: &str,
+        create: impl FnOnce(&mut V) -> Result<T, V::Error>,
+    ) -> Result<T, Error> {
+        let before = self.select_for(path);
+        let created = create(&mut self.store.volume).map_err(Error::volume(path))?;
+        self.store.volume.select(before);
+        Ok(created)
+    }
+
+    /// Chooses the file system that has what is at `path`; returns the one chosen before.
+    pub(super) fn select_for(&mut self, path: &str) -> usize {
+        self.store.volume.select(self.tree.number(path))
+    }
+
+    /// From now on, what is made below `path` goes to file system `number` of the volume. What was
+    /// made there before stays where it is, hidden below the mount point.
+    pub fn mount(&mut self, path: &str, number: usize) -> Result<(), Error> {
+        self.directory(path, 0o755)?;
+        let below = format!("{path}/");
+        self.tree.directories.retain(|directory, _| !directory.starts_with(&below));
+        let root = self.mount_root(path, number, Meta::root_owned(0o755))?;
+        self.tree.directories.insert(path.to_owned(), root);
+        Ok(())
+    }
+
+    /// Says that file system `number` will be mounted at `path`, where a deployment has its mount
+    /// point, and what its root is like. Nothing is made there.
+    pub(super) fn mount_root(
+        &mut self,
+        path: &str,
+        number: usize,
+        meta: Meta,
+    ) -> Result<Inode, Error> {
+        let meta = Meta { mtime: self.tree.time, ..meta };
+        self.is_mounted(path, number);
+        let before = self.store.volume.select(number);
+        let root = self.store.volume.root();
+        self.store.volume.set_meta(root, &meta).map_err(Error::volume(path))?;
+        self.store.volume.select(before);
+        self.tree.made.push(Made::directory(path, root, meta));
+        Ok(root)
+    }
+
+    /// Says that file system `number`, whose root is complete, will be mounted at `path`.
+    pub(super) fn is_mounted(&mut self, path: &str, number: usize) {
+        self.tree.mounted.push(Mounted { path: path.to_owned(), number });
+    }
+
+    /// Whether `path` is where a further file system is mounted.
+    pub(super) fn is_mount_point(&self, path: &str) -> bool {
+        self.tree.mounted.iter().any(|mounted| mounted.path == path)
     }
 
     /// Gives an inode that is not part of the image its only name.
@@ -94,9 +158,16 @@ impl<V: Volume> Sysroot<V> {
         for made in tree.made.iter().chain(&store.take_own()) {
             made.label(&mut store.volume, labels)?;
         }
-        let Some(context) = labels.label("/lost+found", FileType::Directory) else { return Ok(()) };
-        let xattrs = with_bare_label(&Meta::default(), &context).xattrs;
-        store.volume.set_lost_found_xattrs(&xattrs).map_err(Error::volume("lost+found"))
+        let root = Mounted { path: String::new(), number: 0 };
+        for Mounted { path, number } in [&root].into_iter().chain(&tree.mounted) {
+            let path = format!("{}/lost+found", labelled_path(path));
+            let Some(context) = labels.label(&path, FileType::Directory) else { continue };
+            let xattrs = with_bare_label(&Meta::default(), &context).xattrs;
+            let before = store.volume.select(*number);
+            store.volume.set_lost_found_xattrs(&xattrs).map_err(Error::volume("lost+found"))?;
+            store.volume.select(before);
+        }
+        Ok(())
     }
 
     /// Gives an inode a name; missing parent directories are made.
@@ -155,10 +226,21 @@ impl Places {
         let (parent_path, name) = path.rsplit_once('/').unwrap_or(("", path));
         let parent = self.directory(volume, parent_path, 0o755)?;
         let meta = Meta { mtime: self.time, ..Meta::root_owned(mode) };
+        let before = volume.select(self.number(path));
         let made = volume.directory(&meta).map_err(Error::volume(path))?;
+        volume.select(before);
         volume.link(parent, name.as_bytes(), made).map_err(Error::volume(path))?;
         self.made.push(Made::directory(path, made, meta));
         self.directories.insert(path.to_owned(), made);
         Ok(made)
+    }
+
+    /// Number of the file system that has what is at `path`.
+    fn number(&self, path: &str) -> usize {
+        let is_below = |mounted: &&Mounted| {
+            path.strip_prefix(&mounted.path).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let all = self.mounted.iter().filter(is_below);
+        all.max_by_key(|mounted| mounted.path.len()).map_or(0, |mounted| mounted.number)
     }
 }

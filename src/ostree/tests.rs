@@ -279,6 +279,7 @@ fn deployed(lines: &[&str]) -> (MemoryVolume, String) {
         bls_entry: "title x\n",
         origin: "ostree-unverified-registry:x",
         additions: &additions,
+        mount_points: &[],
         composefs: None,
         labels: None,
     };

@@ -293,6 +293,7 @@ fn deploy<V: Volume>(
         bls_entry: &entry.to_text()?,
         origin: &inputs.target.origin(),
         additions: &additions(inputs.request, decisions),
+        mount_points: &[],
         composefs: Some(composefs),
         labels,
     };
