@@ -64,6 +64,48 @@ pub struct Ids {
     pub root_hash_seed: Uuid,
     /// Serial number of the ESP's file system.
     pub esp_serial: u32,
+    /// What the ids of further partitions derive from.
+    pub further: Further,
+}
+
+/// Ids of partitions that most disks have not, by their place in the table: derived again, of the 32
+/// bytes for the role `further`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Further([u8; 32]);
+
+impl Further {
+    /// GUID of a partition.
+    pub fn partition(self, index: usize) -> Uuid {
+        self.uuid("partition", index)
+    }
+
+    /// UUID of the file system or swap space in a partition.
+    pub fn file_system(self, index: usize) -> Uuid {
+        self.uuid("filesystem", index)
+    }
+
+    /// Seed of a file system's directory hashes.
+    pub fn hash_seed(self, index: usize) -> Uuid {
+        self.uuid("hash-seed", index)
+    }
+
+    /// Serial number of a FAT.
+    pub fn serial(self, index: usize) -> u32 {
+        let bytes = self.bytes("serial", index);
+        u32::from_le_bytes(*bytes.first_chunk().expect("4 of 32 bytes"))
+    }
+
+    fn uuid(self, role: &str, index: usize) -> Uuid {
+        let bytes = self.bytes(role, index);
+        Uuid::from_noise(*bytes.first_chunk().expect("16 of 32 bytes"))
+    }
+
+    fn bytes(self, role: &str, index: usize) -> [u8; 32] {
+        let mut hasher = Sha256::default();
+        hasher.update(&self.0);
+        hasher.update(format!("{role} {index}").as_bytes());
+        hasher.finish().0
+    }
 }
 
 impl Ids {
@@ -95,6 +137,7 @@ impl Ids {
             esp_serial: u32::from_le_bytes(
                 *bytes_for("serial esp").first_chunk().expect("4 of 32 bytes"),
             ),
+            further: Further(bytes_for("further")),
         }
     }
 }
@@ -117,6 +160,16 @@ mod tests {
         let all = [one.disk, one.bios_boot, one.esp, one.root, one.root_fs, one.root_hash_seed];
         assert_eq!(BTreeSet::from(all).len(), all.len());
         assert_eq!(one.root_fs.to_string(), "97f34532-760c-889e-a0e6-3224a4a0c6cb");
+    }
+
+    #[test]
+    fn further_ids_follow_from_their_place() {
+        let (one, other) = (ids("image", "plan").further, ids("image", "other").further);
+        assert_eq!(one.partition(4), ids("image", "plan").further.partition(4));
+        assert_ne!(one.partition(4), other.partition(4));
+        let all = [one.partition(4), one.partition(5), one.file_system(4), one.hash_seed(4)];
+        assert_eq!(BTreeSet::from(all).len(), all.len());
+        assert_ne!(one.serial(4), one.serial(5));
     }
 
     #[test]
