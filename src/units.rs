@@ -15,7 +15,7 @@ pub const GIB: u64 = 1 << 30;
 pub struct ByteOffset(pub u64);
 
 /// A length in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize)]
 pub struct ByteLen(pub u64);
 
 /// The logical sector size of a disk.

@@ -1,9 +1,11 @@
 //! How an owner, or the image, wants the disk to be laid out.
 
+use serde::Serialize;
+
 use crate::units::ByteLen;
 
 /// A wish for the partitions. What a machine needs to boot is added where it is missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum DiskLayout {
     /// Least sizes of file systems of the usual layout, and further file systems.
     FileSystems(Vec<FileSystemSize>),
@@ -12,7 +14,7 @@ pub enum DiskLayout {
 }
 
 /// A file system that gets at least a size.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileSystemSize {
     /// Where it is mounted: absolute, without a slash at the end.
     pub mountpoint: String,
@@ -21,7 +23,7 @@ pub struct FileSystemSize {
 }
 
 /// A whole table.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct PartitionTable {
     /// The disk's least size.
     pub min_size: Option<ByteLen>,
@@ -40,9 +42,9 @@ pub struct PartitionTable {
 }
 
 /// A partition.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct PartitionWish {
-    /// Its least size; what its content takes when not given.
+    /// Its least size; the usual one when not given. It grows with its content.
     pub min_size: Option<ByteLen>,
     /// Its type, 16 bytes as a GUID is written.
     pub type_guid: Option<u128>,
@@ -59,7 +61,7 @@ pub struct PartitionWish {
 }
 
 /// What a partition holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub enum Payload {
     /// Nothing.
     #[default]
@@ -79,7 +81,7 @@ pub enum Payload {
 }
 
 /// A file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileSystemWish {
     /// Its type.
     pub kind: FileSystemKind,
@@ -94,16 +96,16 @@ pub struct FileSystemWish {
 }
 
 /// A type of file system that we write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum FileSystemKind {
     /// ext4.
     Ext4,
-    /// FAT32, or FAT16 where it is too small for that.
+    /// FAT32, so at least 34 MiB.
     Vfat,
 }
 
 /// How the installed system mounts what is on its disk, `/` aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Mounts {
     /// Units of systemd's in `/etc/systemd/system`.
     #[default]
