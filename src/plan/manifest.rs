@@ -40,6 +40,9 @@ pub struct Plan {
     pub kargs: Vec<String>,
     /// `--karg-delete`.
     pub karg_deletes: Vec<String>,
+    /// SHA-256 of the wish for partitions, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout_sha256: Option<String>,
     /// SHA-256 of the file of `--root-ssh-authorized-keys`.
     pub root_ssh_authorized_keys_sha256: Option<String>,
     /// What identifies the settings of the installed system, where there are any.
@@ -104,6 +107,15 @@ pub struct PartitionRecord {
     pub start_bytes: u64,
     /// Its length.
     pub len_bytes: u64,
+    /// Type of its file system; only on disks whose partitions were wished for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<String>,
+    /// Where that is mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mountpoint: Option<String>,
+    /// Its UUID, or a FAT's serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
 }
 
 /// One file that was made.
@@ -179,6 +191,7 @@ mod tests {
             ids: "derived".to_owned(),
             kargs: vec!["quiet".to_owned()],
             karg_deletes: vec![],
+            layout_sha256: None,
             root_ssh_authorized_keys_sha256: None,
             settings_sha256: None,
             source_date_epoch: 0,

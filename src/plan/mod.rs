@@ -7,6 +7,7 @@
 //! | [`platform`] | what a disk gets for where it runs |
 //! | [`ids`] | every UUID and serial number of the disk |
 //! | [`layout`] | which partitions, where |
+//! | [`mounts`] | units and lines of fstab that mount further partitions |
 //! | [`size`] | how large root and disk become |
 //! | [`stateroot`] | which names a stateroot may have |
 //! | [`ssh`] | the tmpfiles.d line that brings root's SSH keys |
@@ -22,6 +23,7 @@ pub mod ids;
 pub mod kargs;
 pub mod layout;
 pub mod manifest;
+pub mod mounts;
 pub mod platform;
 pub mod size;
 pub mod ssh;
@@ -48,6 +50,9 @@ pub enum PlanError {
          at most 128 of them, with a letter or digit first"
     )]
     Stateroot(String),
+    /// A wish for partitions cannot be fulfilled.
+    #[error(transparent)]
+    Layout(#[from] layout::LayoutError),
     /// Sizes beyond what a disk can have.
     #[error("the disk would be larger than any disk can be")]
     TooLarge,

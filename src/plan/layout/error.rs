@@ -1,0 +1,79 @@
+//! Why a wish does not make a disk.
+
+/// Why a wish for partitions cannot be fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    /// A file system that must be of another type.
+    #[error("the file system for `{mountpoint}` must be {wanted}")]
+    Kind {
+        /// Where it is to be mounted.
+        mountpoint: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// A place where nothing can be mounted.
+    #[error("no file system can be mounted at {mountpoint:?}: {problem}")]
+    Mountpoint {
+        /// The place.
+        mountpoint: String,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// Two file systems for one place.
+    #[error("two file systems are to be mounted at `{mountpoint}`")]
+    MountedTwice {
+        /// The place.
+        mountpoint: String,
+    },
+    /// A label that the file system cannot have.
+    #[error("a {kind} cannot have the label {label:?}: {problem}")]
+    Label {
+        /// The type of file system.
+        kind: &'static str,
+        /// The label.
+        label: String,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// Mount options that would be read as something else.
+    #[error("mount options {options:?} have a blank or a control character")]
+    Options {
+        /// The options.
+        options: String,
+    },
+    /// A name that does not fit into the partition table.
+    #[error(
+        "a partition cannot have the name {name:?}: at most 36 characters, no control characters"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// More partitions than a partition table has entries.
+    #[error("{count} partitions, but the table has 128 entries")]
+    TooManyPartitions {
+        /// How many there would be.
+        count: usize,
+    },
+    /// More ext4 than can be written together.
+    #[error("{count} ext4 file systems, but at most 16 are possible")]
+    TooManyFileSystems {
+        /// How many there would be.
+        count: usize,
+    },
+    /// The file for a partition is not in the image.
+    #[error("the image has no regular file `{path}`, which a partition is to hold")]
+    NoSource {
+        /// Its path.
+        path: String,
+    },
+    /// What BIOS starts is bound to a place that it did not get.
+    #[error(
+        "the BIOS boot partition comes after a partition whose content outgrows it: put it first, or \
+         make that partition larger"
+    )]
+    BiosBootMoved,
+    /// Sizes beyond what a disk can have.
+    #[error("the partitions would be larger than any disk can be")]
+    TooLarge,
+}
