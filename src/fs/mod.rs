@@ -3,3 +3,4 @@
 pub mod erofs;
 pub mod ext4;
 pub mod fat;
+pub mod swap;

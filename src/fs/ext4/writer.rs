@@ -80,6 +80,13 @@ impl<C: Canvas> Writer<C> {
         Ok(writer)
     }
 
+    /// Replaces UUID and label, which nothing written so far depends on.
+    pub fn identify(&mut self, uuid: [u8; 16], label: &str) -> Result<(), Error> {
+        self.options.uuid = uuid;
+        self.options.label = label.to_owned();
+        self.options.check()
+    }
+
     /// The smallest size at which everything written so far fits: [`Writer::finish`] works from this
     /// size on. Nothing is left free then, and root's reserve of 5 % is not counted as needed.
     ///
