@@ -174,6 +174,25 @@ impl Loader {
     }
 }
 
+/// Where `/boot` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootPlace {
+    /// On the root file system.
+    OnRoot,
+    /// On a file system of its own.
+    Own,
+}
+
+impl BootPlace {
+    /// GRUB's directory on the file system that `/boot` is on.
+    pub fn grub_directory(self) -> &'static str {
+        match self {
+            Self::OnRoot => "/boot/grub2",
+            Self::Own => "/grub2",
+        }
+    }
+}
+
 /// What the boot loader is to find.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -181,6 +200,8 @@ pub struct Target<'a> {
     pub arch: Arch,
     /// UUID of the file system that `/boot` is on.
     pub boot_uuid: &'a str,
+    /// Which that is.
+    pub boot: BootPlace,
     /// `bootupd.skip-boot-uuid`: bootupd's configuration is not told the UUID.
     pub skip_boot_uuid: bool,
     /// Path of the kernel in the image.
@@ -243,6 +264,8 @@ pub struct BiosPlace {
     pub len: ByteLen,
     /// Number of the partition that `/boot` is on, from 1.
     pub boot_partition: u32,
+    /// Which file system that is.
+    pub boot: BootPlace,
 }
 
 /// Decides on the boot loader of the merged image.

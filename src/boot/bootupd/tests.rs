@@ -1,7 +1,7 @@
 use super::*;
 use crate::boot::grub::fake_modules;
 use crate::boot::loader;
-use crate::boot::loader::{BiosPlace, Menu, Reads};
+use crate::boot::loader::{BiosPlace, BootPlace, Menu, Reads};
 use crate::files::MemoryFiles;
 use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
@@ -50,6 +50,7 @@ fn target() -> Target<'static> {
     Target {
         arch: Arch::X86_64,
         boot_uuid: UUID,
+        boot: BootPlace::OnRoot,
         skip_boot_uuid: false,
         vmlinuz: "usr/lib/modules/1/vmlinuz",
         bios: Bios::No,
@@ -170,7 +171,12 @@ fn the_uuid_can_be_left_out() {
 
 #[test]
 fn bios_is_installed_if_bootupd_has_it_and_the_disk_wants_it() {
-    let place = BiosPlace { start: Lba(2048), len: ByteLen(1 << 20), boot_partition: 3 };
+    let place = BiosPlace {
+        start: Lba(2048),
+        len: ByteLen(1 << 20),
+        boot_partition: 3,
+        boot: BootPlace::OnRoot,
+    };
     let plan = |files: &MemoryFiles, bios| loader::plan(files, Target { bios, ..target() });
     let directory = "usr/lib/grub/i386-pc";
     let with_modules = |files| fake_modules::add(files, directory, &["blscfg"]);

@@ -2,7 +2,7 @@
 //!
 //! | platform | prefix | image |
 //! |---|---|---|
-//! | BIOS | `(,gptN)/boot/grub2`: partition N of the disk that was booted | boot code, core |
+//! | BIOS | `(,gptN)/boot/grub2`, on a `/boot` of its own `(,gptN)/grub2`: partition N of the disk that was booted | boot code, core |
 //! | UEFI | `/EFI/BOOT` on the partition that it was loaded from, where the stub is | a PE file |
 //!
 //! Everything that reading the menu and starting Linux takes is built in, so that neither a damaged
@@ -73,7 +73,7 @@ pub(super) fn bios(
 ) -> Result<Option<Composed<BiosImage>>, BootError> {
     let Some(modules) = Modules::find(files, Platform::I386Pc)? else { return Ok(None) };
     let (grub, names) = choose(&modules, &["biosdisk"])?;
-    let prefix = format!("(,gpt{})/boot/grub2", place.boot_partition);
+    let prefix = format!("(,gpt{}){}", place.boot_partition, place.boot.grub_directory());
     let area = pack(&modules, Word::Bits32, &names, &prefix)?;
     let [kernel, diskboot, decompressor, boot] =
         ["kernel.img", "diskboot.img", "lzma_decompress.img", "boot.img"]

@@ -3,7 +3,7 @@
 //! never touch it.
 //!
 //! ```text
-//! stub      search the root file system, configfile ($root)/boot/grub2/grub.cfg
+//! stub      search the file system with /boot, configfile ($root)/boot/grub2/grub.cfg
 //! grub.cfg  head, serial console, user.cfg, Ignition, the reader of entries, tail
 //! ```
 //!
@@ -14,13 +14,16 @@
 //! | `console.cfg` | the owner's, from settings: in place of our serial console |
 //! | `user.cfg` | the owner's, not there at first: `set timeout=10`, `GRUB2_PASSWORD=grub.pbkdf2…` |
 //!
+//! Where `/boot` is a file system of its own, the directory is `/grub2` on it; other paths begin with
+//! `/boot` there too, as those of boot entries do, and lead through its link `boot -> .`.
+//!
 //! GRUB on UEFI and on BIOS read the same `grub.cfg`, though they may not have the same modules. Only
 //! what both have is used, and each reads entries as it can. The texts are `templates/grub-*.cfg`, the
 //! numbers in them the target's [`Menu`].
 
 use std::collections::BTreeSet;
 
-use super::super::loader::{BootFile, Content, Menu, Reads};
+use super::super::loader::{BootFile, BootPlace, Content, Menu, Reads};
 
 const STUB: &str = include_str!("../../../templates/grub-stub.cfg");
 const HEAD: &str = include_str!("../../../templates/grub-head.cfg");
@@ -130,9 +133,10 @@ impl<'a> Grubs<'a> {
     }
 }
 
-/// The stub on the ESP. `root_uuid` is the UUID of the file system that `/boot` is on.
-pub fn stub(root_uuid: &str) -> Vec<u8> {
-    STUB.replace("@ROOT_UUID@", root_uuid).into_bytes()
+/// The stub on the ESP. `boot_uuid` is the UUID of the file system that `/boot` is on.
+pub fn stub(boot_uuid: &str, boot: BootPlace) -> Vec<u8> {
+    let stub = STUB.replace("@BOOT_UUID@", boot_uuid);
+    stub.replace("@GRUB@", boot.grub_directory()).into_bytes()
 }
 
 /// The files of `/boot/grub2`.
@@ -263,7 +267,9 @@ mod tests {
     #[test]
     fn no_placeholder_is_left() {
         let uuid = "11111111-2222-4333-8444-555555555555";
-        let stub = String::from_utf8(stub(uuid)).unwrap();
+        let own = String::from_utf8(stub(uuid, BootPlace::Own)).unwrap();
+        assert!(own.contains("prefix=\"($root)/grub2\""), "{own}");
+        let stub = String::from_utf8(stub(uuid, BootPlace::OnRoot)).unwrap();
         assert!(stub.contains(&format!("--set=root {uuid}\n")));
         let all = stub + &text(Some(&["regexp", "serial", "efifwsetup", "password_pbkdf2"]), None);
         let left = all.split('@').nth(1);

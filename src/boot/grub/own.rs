@@ -110,10 +110,10 @@ pub(in crate::boot) fn for_bios(files: &dyn Files, wish: Bios) -> Result<ForBios
 fn for_uefi(files: &dyn Files, target: Target<'_>) -> Result<Option<ForUefi>, BootError> {
     let names = Names::of(target.arch);
     if let Some(found) = esp::find(files, target.arch, &names)? {
-        return signed(files, found, target.boot_uuid).map(Some);
+        return signed(files, found, target).map(Some);
     }
     let Some(composed) = composed::uefi(files, target.arch)? else { return Ok(None) };
-    let stub = Content::Bytes(config::stub(target.boot_uuid));
+    let stub = Content::Bytes(config::stub(target.boot_uuid, target.boot));
     let esp = BTreeMap::from([
         (format!("EFI/BOOT/{}", names.removable), Content::Bytes(composed.image)),
         ("EFI/BOOT/grub.cfg".to_owned(), stub),
@@ -122,7 +122,7 @@ fn for_uefi(files: &dyn Files, target: Target<'_>) -> Result<Option<ForUefi>, Bo
 }
 
 /// Binaries of the image, and the stub where they look for it.
-fn signed(files: &dyn Files, found: Found, root_uuid: &str) -> Result<ForUefi, BootError> {
+fn signed(files: &dyn Files, found: Found, target: Target<'_>) -> Result<ForUefi, BootError> {
     let file = files.read(&found.grub, pe::LIMIT_BYTES)?.unwrap_or_default();
     let in_binary = |problem| BootError::GrubImage { path: found.grub.clone(), problem };
     let binary = GrubBinary::parse(&file).map_err(in_binary)?;
@@ -133,7 +133,7 @@ fn signed(files: &dyn Files, found: Found, root_uuid: &str) -> Result<ForUefi, B
     for (path, source) in found.files {
         esp.insert(format!("EFI/{path}"), Content::Image(source));
     }
-    let stub = Content::Bytes(config::stub(root_uuid));
+    let stub = Content::Bytes(config::stub(target.boot_uuid, target.boot));
     for directory in found.stubs.into_iter().chain(vendor) {
         esp.insert(format!("EFI/{directory}/grub.cfg"), stub.clone());
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::boot::grub::config::Reader;
 use crate::boot::grub::fake_modules;
 use crate::boot::grub::pe::fake;
-use crate::boot::loader::{BiosPlace, Menu, Reads};
+use crate::boot::loader::{BiosPlace, BootPlace, Menu, Reads};
 use crate::files::MemoryFiles;
 use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
@@ -29,14 +29,27 @@ fn payload(root: &str, names: &[&str]) -> MemoryFiles {
     })
 }
 
-const PLACE: BiosPlace = BiosPlace { start: Lba(2048), len: ByteLen(1 << 20), boot_partition: 3 };
+const PLACE: BiosPlace = BiosPlace {
+    start: Lba(2048),
+    len: ByteLen(1 << 20),
+    boot_partition: 3,
+    boot: BootPlace::OnRoot,
+};
 const PC: &str = "usr/lib/grub/i386-pc";
 
 fn target(bios: Bios) -> Target<'static> {
     let (boot_uuid, vmlinuz) = (UUID, "usr/lib/modules/1/vmlinuz");
     let menu = Menu { timeout_secs: 1, serial: None };
-    let reads = Reads::default();
-    Target { arch: Arch::X86_64, boot_uuid, skip_boot_uuid: false, vmlinuz, bios, menu, reads }
+    Target {
+        arch: Arch::X86_64,
+        boot_uuid,
+        boot: BootPlace::OnRoot,
+        skip_boot_uuid: false,
+        vmlinuz,
+        bios,
+        menu,
+        reads: Reads::default(),
+    }
 }
 
 /// The readers on UEFI and on BIOS.
@@ -68,7 +81,7 @@ fn debians_packages_make_the_removable_layout() {
             image("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
         ),
         ("EFI/BOOT/mmx64.efi".to_owned(), image("usr/lib/shim/mmx64.efi.signed")),
-        ("EFI/debian/grub.cfg".to_owned(), Content::Bytes(config::stub(UUID))),
+        ("EFI/debian/grub.cfg".to_owned(), Content::Bytes(config::stub(UUID, BootPlace::OnRoot))),
     ]);
     assert_eq!(loader.esp, expected);
     assert_eq!(readers(&loader), (Some(Reader::Bridge), None));
