@@ -48,6 +48,11 @@ impl FileCanvas {
     pub fn new(file: Arc<File>) -> Self {
         Self { file }
     }
+
+    /// The file.
+    pub fn into_file(self) -> Arc<File> {
+        self.file
+    }
 }
 
 impl Canvas for FileCanvas {

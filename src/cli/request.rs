@@ -116,6 +116,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         sector_size: args.sector_size.into(),
         bios: bios(args, arch)?,
         explicit_rootfs: args.rootfs.is_some(),
+        layout: None,
         kargs: check_kargs("--karg", &args.kargs)?,
         karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
         settings: Settings::default(),

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 /// Ranges in ascending order outside of which the file is zeros. On file systems that cannot tell,
 /// one range over everything.
 #[derive(Debug)]
-pub(super) struct Extents<'f> {
+pub struct Extents<'f> {
     file: &'f File,
     at: u64,
     end: u64,

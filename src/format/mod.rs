@@ -33,6 +33,7 @@ pub mod vmdk;
 pub mod zst;
 
 pub use blocks::blocks_digest;
+pub use extents::Extents;
 
 use std::fs::File;
 use std::io;
@@ -101,7 +102,7 @@ pub fn checksum(file: &File, cancel: &Cancel) -> Result<Summary, FormatError> {
     let mut hasher = Sha256::default();
     let mut buffer = vec![0; ZEROS.len()];
     let mut at = 0;
-    for extent in extents::Extents::new(file, size_bytes) {
+    for extent in Extents::new(file, size_bytes) {
         hash_zeros(&mut hasher, extent.start - at, cancel)?;
         at = extent.start;
         while at < extent.end {

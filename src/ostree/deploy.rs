@@ -88,6 +88,16 @@ pub fn boot_checksum<V: Volume>(
     Ok(hasher.finish())
 }
 
+/// The regular file that `path` of the deployed image is, or leads to through links.
+pub fn find_file<V: Volume>(
+    sysroot: &Sysroot<V>,
+    tree: &Directory,
+    path: &str,
+) -> Option<super::store::Object> {
+    let object = sysroot.store.object(follow(sysroot, tree, path).ok()?);
+    object.is_regular.then_some(object)
+}
+
 /// The regular file that `path` is, or leads to through links.
 fn follow<V: Volume>(
     sysroot: &Sysroot<V>,

@@ -39,7 +39,7 @@ mod store;
 mod sysroot;
 
 pub use commit::{IMPORTER_VERSION, layer as commit_layer, merge as commit_merge};
-pub use deploy::{BootFile, Deployment, MountPoint, boot_checksum, deploy};
+pub use deploy::{BootFile, Deployment, MountPoint, boot_checksum, deploy, find_file};
 pub use error::Error;
 pub use facts::{CommitFacts, fuzz_commit};
 pub use gvariant_reader::FormError;

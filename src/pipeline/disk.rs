@@ -1,22 +1,24 @@
-//! The disk on its canvas: root file system, EFI system partition, what BIOS starts, partition table,
-//! in that order, so that a half-made disk never boots.
+//! The disk on its canvas: file systems, other partitions, what BIOS starts, partition table, in that
+//! order, so that a half-made disk never boots.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::Error;
 use super::import::Context;
 use super::install::{Inputs, Installed, install};
+use super::parts::{self, Waiting};
+use super::request::Request;
 use crate::canvas::{Canvas as _, FileCanvas, Window};
-use crate::fs::{ext4, fat};
+use crate::fs::{ext4, fat, swap};
 use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
-use crate::plan::layout::{self, Role};
+use crate::plan::PlanError;
+use crate::plan::layout::{Content, Layout, LayoutError, Machine, Placed, Role};
+use crate::plan::size::{Needs, further_ext4};
 use crate::plan::types::RAW_PATH;
 use crate::progress::Event;
 use crate::units::{ByteLen, ByteOffset};
-
-const ROOT_LABEL: &str = "root";
-const ESP_LABEL: &str = "EFI-SYSTEM";
 
 /// A complete disk in a temporary file.
 #[derive(Debug)]
@@ -25,105 +27,166 @@ pub struct Disk {
     pub file: Pending,
     /// Its length.
     pub size: ByteLen,
-    /// Its partitions.
-    pub partitions: Vec<layout::Partition>,
+    /// Its partitions, in the order of their numbers.
+    pub partitions: Vec<Placed>,
     /// What was installed; its volume is finished.
     pub installed: Installed<()>,
+}
+
+/// What the partitions depend on besides a wish.
+pub(super) fn machine(request: &Request) -> Machine {
+    Machine {
+        arch: request.arch,
+        sector_size: request.sector_size,
+        may_have_bios: request.bios != super::request::Bios::Off,
+    }
 }
 
 /// Makes the disk.
 pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
     let request = inputs.request;
+    let layout = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)
+        .map_err(PlanError::from)?;
     let path = if request.types.iter().any(|kind| kind.is_raw()) {
         request.output.join(RAW_PATH)
     } else {
         request.output.join(request.types[0].path()).with_file_name("disk.raw")
     };
     let file = Pending::create(&path)?;
-    fill(file, inputs, context).map_err(|error| error.or_disk_full(&path))
+    let mut waiting = Waiting::new(&path, inputs.time);
+    fill(file, &mut waiting, &layout, inputs, context).map_err(|error| error.or_disk_full(&path))
 }
 
-fn fill(file: Pending, inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
-    let request = inputs.request;
-    let in_error = |source| Error::Canvas { path: file.target().to_owned(), source };
+/// `likely` is the layout as far as it is known before the image is.
+fn fill(
+    file: Pending,
+    waiting: &mut Waiting,
+    likely: &Layout,
+    inputs: Inputs<'_>,
+    context: Context<'_>,
+) -> Result<Disk, Error> {
+    let path = file.target().to_owned();
+    let in_error = |source| Error::Canvas { path: path.clone(), source };
     let mut canvas = FileCanvas::new(Arc::clone(file.file()));
 
-    let root_start = layout::root_start(request.arch);
-    let window = Window::new(canvas.clone(), root_start);
-    let writer = ext4::Writer::create(window, root_options(inputs))?;
-    let installed = install(writer, inputs, context)?;
+    let likely_start = likely.root_start(&[]).ok_or(PlanError::TooLarge)?;
+    let options = root_options(likely, inputs);
+    let root = ext4::Writer::create(Window::new(canvas.clone(), likely_start), options)?;
+    let mut another = |planned: &_, least| waiting.ext4(planned, least);
+    let installed = install(root, &mut another, inputs, context)?;
 
     context.reporter.report(Event::Stage { name: "writing file systems".into() });
-    let (writer, installed) = installed.take_volume();
-    let granule_bytes = super::granule_bytes(request);
-    let sizes = request.size.decide(request.arch, writer.required()?, granule_bytes)?;
-    writer.finish(sizes.root)?;
-    file.file().set_len(sizes.disk.0).map_err(in_error)?;
-    let partitions = layout::partitions(request.arch, inputs.ids, sizes.root);
-    write_esp(&canvas, &partitions, inputs, &installed)?;
-    write_bios(&mut canvas, &partitions, &installed).map_err(in_error)?;
+    let (volumes, installed) = installed.take_volume();
+    let (mut root, further) = volumes.into_parts();
+    let layout = &installed.layout;
+    let mut needs = vec![ByteLen(0); layout.partitions.len()];
+    for (index, writer) in installed.further.iter().zip(&further) {
+        needs[*index] = further_ext4(writer.required()?);
+    }
+    let mut raws = Vec::new();
+    for raw in &installed.raw {
+        needs[raw.index] = raw.len;
+        raws.push((raw.index, waiting.copy(&root, raw)?));
+    }
+    let all = Needs { root: root.required()?, others: &needs };
+    let disk = inputs.request.size.decide(layout, all, super::granule_bytes(inputs.request))?;
+    let places = &disk.partitions;
+    check_bios(places, &installed)?;
+
+    root.identify(layout.root().uuid.0, &layout.root().label)?;
+    let place = places.iter().find(|placed| placed.partition.role == Role::Root);
+    let place = place.ok_or(PlanError::TooLarge)?;
+    root.finish(place.len)?;
+    parts::shift(file.file(), likely_start, place.start, place.len).map_err(in_error)?;
+    file.file().set_len(disk.size.0).map_err(in_error)?;
+    for (index, writer) in installed.further.iter().zip(further) {
+        let (_, window) = writer.finish(places[*index].len)?;
+        raws.push((*index, window.into_inner().into_file()));
+    }
+    for (index, content) in raws {
+        parts::put(&content, &mut canvas, places[index].start).map_err(in_error)?;
+    }
+    for placed in places {
+        write_own(&mut canvas, placed, inputs, &installed, &path)?;
+    }
+    write_bios(&mut canvas, places, &installed).map_err(in_error)?;
     let disk_guid = Guid::from_bytes(inputs.ids.disk.0);
-    let table = partitions.iter().map(partition).collect();
-    let table = Table::new(sizes.disk, request.sector_size, disk_guid, table)?;
+    let table = places.iter().map(partition).collect();
+    let table = Table::new(disk.size, inputs.request.sector_size, disk_guid, table)?;
     table.write(&mut canvas).map_err(in_error)?;
-    Ok(Disk { file, size: sizes.disk, partitions, installed })
+    Ok(Disk { file, size: disk.size, partitions: disk.partitions, installed })
 }
 
-/// The root file system.
-pub(super) fn root_options(inputs: Inputs<'_>) -> ext4::Options {
-    ext4::Options {
-        uuid: inputs.ids.root_fs.0,
-        hash_seed: inputs.ids.root_hash_seed.0,
-        label: ROOT_LABEL.to_owned(),
-        time: inputs.time,
-        verity: true,
-        ..ext4::Options::default()
+/// What BIOS starts was made for the place that it got.
+fn check_bios(places: &[Placed], installed: &Installed<()>) -> Result<(), Error> {
+    let place = places.iter().find(|placed| placed.partition.role == Role::BiosBoot);
+    match (place, &installed.bios) {
+        (Some(place), Some((start, _))) if place.start != *start => {
+            Err(PlanError::from(LayoutError::BiosBootMoved).into())
+        }
+        _ => Ok(()),
     }
+}
+
+/// What the root file system is made with.
+pub(super) fn root_options(layout: &Layout, inputs: Inputs<'_>) -> ext4::Options {
+    ext4::Options { verity: true, ..parts::options(layout.root(), inputs.time) }
 }
 
 /// What BIOS starts. It does not start it before the partition table's signature is there.
 fn write_bios(
     canvas: &mut FileCanvas,
-    partitions: &[layout::Partition],
+    places: &[Placed],
     installed: &Installed<()>,
 ) -> std::io::Result<()> {
-    let place = partitions.iter().find(|partition| partition.role == Role::BiosBoot);
-    let (Some(place), Some(bios)) = (place, &installed.bios) else { return Ok(()) };
+    let place = places.iter().find(|placed| placed.partition.role == Role::BiosBoot);
+    let (Some(place), Some((_, bios))) = (place, &installed.bios) else { return Ok(()) };
     canvas.write_at(place.start, &bios.core)?;
     canvas.write_at(ByteOffset(0), &bios.boot_code)
 }
 
-fn write_esp(
-    canvas: &FileCanvas,
-    partitions: &[layout::Partition],
+/// What neither the image nor root fills: FAT, and what says that there is swap space.
+fn write_own(
+    canvas: &mut FileCanvas,
+    placed: &Placed,
     inputs: Inputs<'_>,
     installed: &Installed<()>,
+    path: &Path,
 ) -> Result<(), Error> {
-    let Some(esp) = partitions.iter().find(|partition| partition.role == Role::Esp) else {
-        return Ok(());
+    let Placed { partition, start, len } = placed;
+    let planned = match &partition.content {
+        Content::Fat(planned) => planned,
+        Content::Swap { label, uuid } => {
+            let in_error = |source| Error::Canvas { path: path.to_owned(), source };
+            return canvas.write_at(*start, &swap::header(*len, uuid.0, label)).map_err(in_error);
+        }
+        _ => return Ok(()),
     };
     let mut builder = fat::Builder::new(fat::Options {
-        size: esp.len,
+        size: *len,
         sector: inputs.request.sector_size,
-        start: esp.start,
-        label: ESP_LABEL.to_owned(),
-        serial: inputs.ids.esp_serial,
+        start: *start,
+        label: planned.label.clone(),
+        serial: planned.serial,
         time: inputs.time,
     })?;
-    for file in &installed.esp {
-        builder.add_file(&file.path, file.bytes.as_slice())?;
+    if partition.role == Role::Esp {
+        for file in &installed.esp {
+            builder.add_file(&file.path, file.bytes.as_slice())?;
+        }
     }
-    builder.finish(&mut Window::new(canvas.clone(), esp.start))?;
+    builder.finish(&mut Window::new(canvas.clone(), *start))?;
     Ok(())
 }
 
-fn partition(planned: &layout::Partition) -> Partition {
+fn partition(placed: &Placed) -> Partition {
+    let planned = &placed.partition;
     Partition {
         type_guid: Guid::from_bytes(planned.type_guid.0),
         unique_guid: Guid::from_bytes(planned.guid.0),
-        name: planned.name.to_owned(),
-        start: planned.start,
-        len: planned.len,
+        name: planned.name.clone(),
+        start: placed.start,
+        len: placed.len,
         attributes: planned.attributes,
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::disk::machine;
 use super::error::Error;
 use super::import::{Context, Imported, import};
+use super::mounts::{self, Place};
 use super::request::{Bios, BootLoader, Request};
 use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
 use crate::boot::grub::bridge;
 use crate::boot::grub::pe::LIMIT_BYTES;
-use crate::boot::loader::{self, BiosImage, BiosPlace, Content};
+use crate::boot::loader::{self, BiosImage, BiosPlace, BootPlace, Content};
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::bound_images::BoundImages;
 use crate::config::install::{Install, Notice};
@@ -18,17 +20,19 @@ use crate::customize::{self, Customized, IGNITION_KARG};
 use crate::digest::Sha256Digest;
 use crate::files::{Deployed, FileKind, Files};
 use crate::labels::Labels;
-use crate::ostree::{self, BootFile, Deployment, ImageFiles, Sysroot};
+use crate::ostree::{self, BootFile, Deployment, ImageFiles, MountPoint, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};
+use crate::plan::layout::{self, Ext4, Layout, LayoutError, Role};
 use crate::plan::platform::{self, Profile};
-use crate::plan::{layout, ssh, stateroot};
+use crate::plan::{PlanError, ssh, stateroot};
 use crate::progress::Event;
 use crate::registry::{Source, TargetRef};
 use crate::spec::Image;
 use crate::tree::Directory;
-use crate::units::{Lba, SectorSize};
+use crate::units::{ByteLen, ByteOffset, Lba, SectorSize};
+use crate::volume::several::Several;
 use crate::volume::{Inode, Timestamp, Volume};
 
 /// A file of the EFI system partition.
@@ -55,10 +59,27 @@ pub struct Installed<V> {
     pub stateroot: String,
     /// Files for the EFI system partition.
     pub esp: Vec<EspFile>,
-    /// What BIOS starts.
-    pub bios: Option<BiosImage>,
+    /// What BIOS starts, and where the partition must start that it was made for.
+    pub bios: Option<(ByteOffset, BiosImage)>,
     /// Those of [`DRIVERS`] that the kernel has.
     pub drivers: BTreeSet<&'static str>,
+    /// The partitions of the disk.
+    pub layout: Layout,
+    /// Indexes of the partitions that the volume's further file systems are for.
+    pub further: Vec<usize>,
+    /// Files of the image that are the content of partitions.
+    pub raw: Vec<RawFile>,
+}
+
+/// A file of the root file system that is the content of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawFile {
+    /// Index of the partition.
+    pub index: usize,
+    /// The file.
+    pub inode: Inode,
+    /// Its length.
+    pub len: ByteLen,
 }
 
 /// Which platform Ignition is told of.
@@ -70,7 +91,8 @@ const DRIVERS: [&str; 2] = ["ena", "nvme"];
 impl<V> Installed<V> {
     /// The volume, and what remains.
     pub fn take_volume(self) -> (V, Installed<()>) {
-        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp, bios, drivers } = self;
+        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp, .. } = self;
+        let Self { bios, drivers, layout, further, raw, .. } = self;
         let rest = Installed {
             volume: (),
             commit,
@@ -80,6 +102,9 @@ impl<V> Installed<V> {
             esp,
             bios,
             drivers,
+            layout,
+            further,
+            raw,
         };
         (volume, rest)
     }
@@ -111,29 +136,36 @@ struct Decisions {
     name: String,
     kargs: Kargs,
     stateroot: String,
-    root_link: Option<String>,
     customized: Customized,
     drivers: BTreeSet<&'static str>,
+    layout: Layout,
+    places: Vec<Place>,
+    additions: Vec<Addition>,
 }
 
-/// Installs the image into an empty volume.
+/// Makes an empty file system for a partition with this least size.
+pub type Another<'a, V> = dyn FnMut(&Ext4, ByteLen) -> Result<V, Error> + 'a;
+
+/// Installs the image into an empty volume, and into others where the layout has further file systems.
 pub fn install<V: Volume>(
     volume: V,
+    another: &mut Another<'_, V>,
     inputs: Inputs<'_>,
     context: Context<'_>,
-) -> Result<Installed<V>, Error> {
-    let mut sysroot = Sysroot::create(volume, inputs.time)?;
+) -> Result<Installed<Several<V>>, Error> {
+    let mut sysroot = Sysroot::create(Several::new(volume), inputs.time)?;
     let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
-    deploy_imported(sysroot, imported, inputs, context)
+    deploy_imported(sysroot, imported, another, inputs, context)
 }
 
 /// The rest of an installation, after the import.
 pub(super) fn deploy_imported<V: Volume>(
-    mut sysroot: Sysroot<V>,
+    mut sysroot: Sysroot<Several<V>>,
     imported: Imported,
+    another: &mut Another<'_, V>,
     inputs: Inputs<'_>,
     context: Context<'_>,
-) -> Result<Installed<V>, Error> {
+) -> Result<Installed<Several<V>>, Error> {
     let image = inputs.source.image();
     let Imported { tree, composefs, layer_commits, base, policy } = imported;
     context.reporter.report(Event::Stage { name: "writing the deployment".into() });
@@ -150,9 +182,13 @@ pub(super) fn deploy_imported<V: Volume>(
     sysroot.file(".bootc-aleph.json", 0o644, aleph.as_bytes())?;
 
     let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
-    let made = Made { tree: &tree, composefs, commit, labels };
+    let further = add_file_systems(&mut sysroot, &decisions.layout, another)?;
+    let raw = raw_files(&sysroot, &tree, &decisions.layout)?;
+    let mount_points = mount_points(&decisions.places, &further);
+    let made = Made { tree: &tree, composefs, commit, labels, mount_points: &mount_points };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
-    let (esp, bios) = boot_loader(&mut sysroot, &tree, inputs, &decisions, context)?;
+    let bios_start = bios_place(&decisions.layout, &raw).map(|(start, _)| start);
+    let (esp, bios) = boot_loader(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
     }
@@ -166,9 +202,64 @@ pub(super) fn deploy_imported<V: Volume>(
         kernel_arguments,
         stateroot: decisions.stateroot,
         esp,
-        bios,
         drivers: decisions.drivers,
+        bios: bios_start.zip(bios),
+        layout: decisions.layout,
+        further,
+        raw,
     })
+}
+
+/// Makes the file systems beside root; `/boot` gets its own at once.
+fn add_file_systems<V: Volume>(
+    sysroot: &mut Sysroot<Several<V>>,
+    layout: &Layout,
+    another: &mut Another<'_, V>,
+) -> Result<Vec<usize>, Error> {
+    let mut further = Vec::new();
+    for (index, partition) in layout.partitions.iter().enumerate() {
+        let layout::Content::Ext4(planned) = &partition.content else { continue };
+        if partition.role == Role::Root {
+            continue;
+        }
+        let volume = another(planned, partition.least)?;
+        let number = sysroot.store.volume.add(volume);
+        let count = layout.partitions.len();
+        let number =
+            number.map_err(|_| PlanError::from(LayoutError::TooManyFileSystems { count }))?;
+        further.push(index);
+        if partition.role == Role::Boot {
+            sysroot.mount("boot", number)?;
+            sysroot.directory("boot/efi", 0o755)?;
+        }
+    }
+    Ok(further)
+}
+
+/// The mount points of the deployment; file systems are numbered from 1 in the order of `further`.
+fn mount_points(places: &[Place], further: &[usize]) -> Vec<MountPoint> {
+    let number = |place: &Place| further.iter().position(|index| *index == place.index);
+    let point = |place: &Place| MountPoint {
+        path: place.path.clone(),
+        file_system: number(place).map(|position| position + 1),
+    };
+    places.iter().map(point).collect()
+}
+
+/// The files that are the content of partitions.
+fn raw_files<V: Volume>(
+    sysroot: &Sysroot<V>,
+    tree: &Directory,
+    layout: &Layout,
+) -> Result<Vec<RawFile>, Error> {
+    let mut found = Vec::new();
+    for (index, partition) in layout.partitions.iter().enumerate() {
+        let layout::Content::Raw { source } = &partition.content else { continue };
+        let missing = || PlanError::from(LayoutError::NoSource { path: source.clone() });
+        let object = ostree::find_file(sysroot, tree, source).ok_or_else(missing)?;
+        found.push(RawFile { index, inode: object.inode, len: ByteLen(object.len_bytes) });
+    }
+    Ok(found)
 }
 
 fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result<Decisions, Error> {
@@ -196,10 +287,23 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         context.reporter.report(Event::Warning { message });
     }
     let platform = inputs.profile.kargs(request.arch, has_ignition);
+    let layout = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)
+        .map_err(PlanError::from)?;
+    let places = mounts::places(files, &layout).map_err(PlanError::from)?;
+    for place in places.iter().filter(|place| place.hides) {
+        let message = format!(
+            "what the image has in `/{}` is hidden by the file system that is mounted there",
+            place.path
+        );
+        context.reporter.report(Event::Warning { message });
+    }
+    let boot_spec = boot_spec(&install, &layout);
+    let mounting = mounts::additions(files, &layout, &places, boot_spec.as_deref())
+        .map_err(boot::BootError::from)?;
     let mut kargs = Kargs::from_sources(&Sources {
-        root: &install.root_spec(&inputs.ids.root_fs.to_string()),
+        root: &install.root_spec(&layout.root().uuid.to_string()),
         root_flags: None,
-        boot: install.boot_spec(),
+        boot: boot_spec.as_deref(),
         install: &install.kargs,
         kargs_d: &kargs_d::load_kargs(files, request.arch)?,
         platform: &platform,
@@ -223,6 +327,13 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         _ => None,
     };
     let drivers = Drivers::load(files, &kernel.vmlinuz).map_err(boot::BootError::from)?;
+    let keys = request.root_ssh_authorized_keys.as_ref();
+    let keys = keys
+        .filter(|_| !has_keys_of_root(request))
+        .map(|keys| ssh::tmpfiles(keys, root_link.as_deref()))
+        .map(|text| Addition::file(ssh::PATH, 0o644, text));
+    let others = customized.additions.iter().cloned();
+    let additions = keys.into_iter().chain(mounting).chain(others).collect();
     Ok(Decisions {
         drivers: DRIVERS.into_iter().filter(|driver| drivers.have(driver)).collect(),
         name: boot::os_release::pretty_name(files)?,
@@ -230,9 +341,20 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         kernel,
         kargs,
         stateroot,
-        root_link,
+        layout,
+        places,
+        additions,
         customized,
     })
+}
+
+/// What `boot=` and the line of `/boot` in fstab say: as the image wants, else the UUID of a `/boot` of
+/// its own.
+fn boot_spec(install: &Install, layout: &Layout) -> Option<String> {
+    match &install.boot_mount_spec {
+        Some(_) => install.boot_spec().map(str::to_owned),
+        None => layout.has_boot().then(|| format!("UUID={}", layout.boot().uuid)),
+    }
 }
 
 /// What the settings come to in this image. Keys for root go one way: into its home when the settings
@@ -261,12 +383,13 @@ struct Made<'a> {
     composefs: Inode,
     commit: Sha256Digest,
     labels: Option<&'a dyn Labels>,
+    mount_points: &'a [MountPoint],
 }
 
 /// Writes the deployment; returns the options of its boot entry.
 fn deploy<V: Volume>(
     sysroot: &mut Sysroot<V>,
-    Made { tree, composefs, commit, labels }: Made<'_>,
+    Made { tree, composefs, commit, labels, mount_points }: Made<'_>,
     inputs: Inputs<'_>,
     decisions: &Decisions,
 ) -> Result<String, Error> {
@@ -292,26 +415,13 @@ fn deploy<V: Volume>(
         boot_checksum,
         bls_entry: &entry.to_text()?,
         origin: &inputs.target.origin(),
-        additions: &additions(inputs.request, decisions),
-        mount_points: &[],
+        additions: &decisions.additions,
+        mount_points,
         composefs: Some(composefs),
         labels,
     };
     ostree::deploy(sysroot, &deployment)?;
     Ok(entry.options())
-}
-
-/// What the deployment gets besides the image's own files (ostree-contract 4.7).
-fn additions(request: &Request, decisions: &Decisions) -> Vec<Addition> {
-    let text = |path: &str, text: String| Addition::file(path, 0o644, text);
-    let keys = request
-        .root_ssh_authorized_keys
-        .as_ref()
-        .filter(|_| !has_keys_of_root(request))
-        .map(|keys| text(ssh::PATH, ssh::tmpfiles(keys, decisions.root_link.as_deref())));
-    let boot = decisions.install.boot_spec();
-    let fstab = boot.map(|spec| text("etc/fstab", format!("{spec} /boot auto ro 0 0\n")));
-    keys.into_iter().chain(fstab).chain(decisions.customized.additions.iter().cloned()).collect()
 }
 
 /// The repository's `config` (ostree-contract 1.2).
@@ -344,6 +454,7 @@ fn boot_loader<V: Volume>(
     tree: &Directory,
     inputs: Inputs<'_>,
     decisions: &Decisions,
+    raw: &[RawFile],
     context: Context<'_>,
 ) -> Result<(Vec<EspFile>, Option<BiosImage>), Error> {
     let request = inputs.request;
@@ -354,13 +465,15 @@ fn boot_loader<V: Volume>(
         return Ok((Vec::new(), None));
     }
     let files = ImageFiles::new(&sysroot.store, tree);
-    let root_uuid = inputs.ids.root_fs.to_string();
+    let layout = &decisions.layout;
+    let boot_uuid = layout.boot().uuid.to_string();
     let target = loader::Target {
         arch: request.arch,
-        boot_uuid: &root_uuid,
+        boot_uuid: &boot_uuid,
+        boot: boot_place(layout),
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
         vmlinuz: &decisions.kernel.vmlinuz,
-        bios: bios(request),
+        bios: bios(request, layout, raw),
         menu: menu(inputs.profile),
         reads: loader::Reads {
             console: request.settings.grub.is_some(),
@@ -411,14 +524,28 @@ fn menu(profile: &Profile) -> loader::Menu {
     loader::Menu { timeout_secs: profile.timeout_secs, serial: profile.serial.map(port) }
 }
 
+fn boot_place(layout: &Layout) -> BootPlace {
+    if layout.has_boot() { BootPlace::Own } else { BootPlace::OnRoot }
+}
+
+/// Where the BIOS boot partition is, unless content outgrows a partition before it, and its length.
+fn bios_place(layout: &Layout, raw: &[RawFile]) -> Option<(ByteOffset, ByteLen)> {
+    let mut needs = vec![ByteLen(0); layout.partitions.len()];
+    raw.iter().for_each(|raw| needs[raw.index] = raw.len);
+    let placed = layout.place(&needs, ByteLen(0))?;
+    let place = placed.iter().find(|placed| placed.partition.role == Role::BiosBoot)?;
+    Some((place.start, place.len))
+}
+
 /// Whether the disk is to boot from BIOS, and where GRUB's image then goes.
-pub(super) fn bios(request: &Request) -> loader::Bios {
-    let Some((start, len)) = layout::bios_boot(request.arch) else { return loader::Bios::No };
+pub(super) fn bios(request: &Request, layout: &Layout, raw: &[RawFile]) -> loader::Bios {
+    let Some((start, len)) = bios_place(layout, raw) else { return loader::Bios::No };
     let start = match (request.bios, Lba::at(start, SectorSize::B512)) {
         (Bios::Off, _) | (_, None) => return loader::Bios::No,
         (_, Some(start)) => start,
     };
-    let place = BiosPlace { start, len, boot_partition: layout::root_number(request.arch) };
+    let boot_partition = u32::try_from(layout.boot_number()).unwrap_or(u32::MAX);
+    let place = BiosPlace { start, len, boot_partition, boot: boot_place(layout) };
     match (request.sector_size, request.bios) {
         (SectorSize::B4096, _) => loader::Bios::Never("BIOS cannot read sectors of 4096 bytes"),
         (SectorSize::B512, Bios::On) => loader::Bios::Demanded(place),

@@ -1,7 +1,7 @@
 //! The conductor: from an image to disks. The only room that knows all others.
 //!
 //! ```text
-//!  open_source ─► install (import, deploy) ─► disk (ext4, ESP, GPT) ─► artifacts (qcow2, rename)
+//!  open_source ─► install (import, deploy) ─► disk (parts, GPT) ─► artifacts (qcow2, rename)
 //! ```
 //!
 //! Each step is a file. Nothing appears under its name before everything is complete: the canvas and
@@ -16,6 +16,8 @@ mod error;
 pub mod import;
 pub mod install;
 mod likely;
+mod mounts;
+mod parts;
 pub mod request;
 
 use std::sync::Arc;
@@ -151,6 +153,10 @@ fn plan(request: &Request, platform: Platform, target: &TargetRef, time: Timesta
         .to_owned(),
         kargs: request.kargs.clone(),
         karg_deletes: request.karg_deletes.clone(),
+        layout_sha256: request.layout.as_ref().map(|layout| {
+            let json = serde_json::to_vec(layout).expect("strings and numbers are always JSON");
+            Sha256Digest::of(&json).to_hex()
+        }),
         root_ssh_authorized_keys_sha256: keys.map(|keys| Sha256Digest::of(keys).to_hex()),
         settings_sha256: request.settings.digest().map(|digest| digest.to_hex()),
         source_date_epoch: time.secs,

@@ -8,6 +8,7 @@ use crate::plan::size::SizeRequest;
 use crate::plan::types::DiskType;
 use crate::registry::{Environment, Reference, TargetRef};
 use crate::settings::Settings;
+use crate::settings::disk::DiskLayout;
 use crate::spec::Arch;
 use crate::units::SectorSize;
 
@@ -90,6 +91,8 @@ pub struct Request {
     pub bios: Bios,
     /// Whether ext4 was asked for by name (`--rootfs`).
     pub explicit_rootfs: bool,
+    /// Which partitions are wished for; the image's own wish, or the usual ones, when not given.
+    pub layout: Option<DiskLayout>,
     /// Kernel arguments to add, in order.
     pub kargs: Vec<String>,
     /// Kernel arguments to remove.
@@ -139,6 +142,7 @@ impl Request {
             sector_size: SectorSize::B512,
             bios: Bios::Auto,
             explicit_rootfs: false,
+            layout: None,
             kargs: Vec::new(),
             karg_deletes: Vec::new(),
             root_ssh_authorized_keys: None,

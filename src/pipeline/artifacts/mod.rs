@@ -23,6 +23,7 @@ use super::request::Outcome;
 use crate::format;
 use crate::output::{OutputError, Owner, Pending, PendingDirectory};
 use crate::plan::ids::Ids;
+use crate::plan::layout::{Content, Layout, Placed, Role};
 use crate::plan::manifest::{DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan};
 
 /// Writes all artifacts and the record, then gives them their names.
@@ -111,18 +112,21 @@ fn text(inputs: Inputs<'_>, path: &str, text: &str) -> Result<Pending, Error> {
 }
 
 fn disk_record(disk: &Disk, ids: &Ids, blocks_sha256: String) -> DiskRecord {
-    let partitions = disk.partitions.iter().map(|partition| PartitionRecord {
-        name: partition.name.to_owned(),
-        type_guid: partition.type_guid.to_string(),
-        start_bytes: partition.start.0,
-        len_bytes: partition.len.0,
+    let layout = &disk.installed.layout;
+    let partitions = disk.partitions.iter().map(|placed| partition_record(placed, layout));
+    let esp = disk.partitions.iter().find(|placed| placed.partition.role == Role::Esp);
+    let root = disk.partitions.iter().find(|placed| placed.partition.role == Role::Root);
+    let guid = |placed: Option<&Placed>| placed.map(|placed| placed.partition.guid.to_string());
+    let serial = esp.and_then(|placed| match &placed.partition.content {
+        Content::Fat(fat) => Some(fat.serial),
+        _ => None,
     });
     let ids = [
         ("disk", ids.disk.to_string()),
-        ("esp", ids.esp.to_string()),
-        ("esp-serial", format!("{:08x}", ids.esp_serial)),
-        ("root", ids.root.to_string()),
-        ("root-fs", ids.root_fs.to_string()),
+        ("esp", guid(esp).unwrap_or_default()),
+        ("esp-serial", serial.map_or_else(String::new, |serial| format!("{serial:08x}"))),
+        ("root", guid(root).unwrap_or_default()),
+        ("root-fs", layout.root().uuid.to_string()),
     ];
     DiskRecord {
         size_bytes: disk.size.0,
@@ -130,5 +134,28 @@ fn disk_record(disk: &Disk, ids: &Ids, blocks_sha256: String) -> DiskRecord {
         kernel_arguments: disk.installed.kernel_arguments.clone(),
         ids: ids.map(|(what, id)| (what.to_owned(), id)).into_iter().collect::<BTreeMap<_, _>>(),
         partitions: partitions.collect(),
+    }
+}
+
+/// What is recorded of a partition: of one that was wished for, what it holds too.
+fn partition_record(placed: &Placed, layout: &Layout) -> PartitionRecord {
+    let partition = &placed.partition;
+    let (filesystem, mountpoint, uuid) = match &partition.content {
+        _ if !layout.is_wished => (None, None, None),
+        Content::Ext4(ext4) => (Some("ext4"), ext4.mountpoint.clone(), Some(ext4.uuid.to_string())),
+        Content::Fat(fat) => {
+            (Some("vfat"), fat.mountpoint.clone(), Some(format!("{:08x}", fat.serial)))
+        }
+        Content::Swap { uuid, .. } => (Some("swap"), None, Some(uuid.to_string())),
+        Content::Nothing | Content::Raw { .. } => (None, None, None),
+    };
+    PartitionRecord {
+        name: partition.name.clone(),
+        type_guid: partition.type_guid.to_string(),
+        start_bytes: placed.start.0,
+        len_bytes: placed.len.0,
+        filesystem: filesystem.map(str::to_owned),
+        mountpoint,
+        uuid,
     }
 }
