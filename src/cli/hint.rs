@@ -16,6 +16,7 @@ use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::{self, LayerError};
 use crate::plan::PlanError;
+use crate::plan::layout::LayoutError;
 use crate::registry::{self, ParseReferenceError};
 use crate::selinux;
 
@@ -281,6 +282,18 @@ fn of_plan(error: &PlanError) -> Option<String> {
         PlanError::TooSmall { needed_mib, .. } => {
             Some(format!("use `--size {needed_mib}M` or more, or `--size auto`"))
         }
+        PlanError::Layout(LayoutError::Mountpoint { problem, .. })
+            if problem.contains("no such directory") =>
+        {
+            Some("mount it below `/var`, or make the directory when the image is built".to_owned())
+        }
+        PlanError::Layout(LayoutError::NoSource { .. }) => {
+            Some("add the file when the image is built, or correct its path".to_owned())
+        }
+        PlanError::Layout(LayoutError::BiosBootMoved) => Some(
+            "put the BIOS boot partition first, or leave it out: it is added where it is needed"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

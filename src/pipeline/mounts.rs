@@ -161,3 +161,91 @@ fn mounts(layout: &Layout, places: &[Place]) -> Vec<Mount> {
     mounts.sort_by(|one, other| one.place.cmp(&other.place));
     mounts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256Digest;
+    use crate::files::MemoryFiles;
+    use crate::plan::ids::Ids;
+    use crate::plan::layout::Machine;
+    use crate::settings::disk::{
+        DiskLayout, FileSystemKind, FileSystemWish, PartitionTable, PartitionWish, Payload,
+    };
+    use crate::spec::Arch;
+    use crate::units::SectorSize;
+
+    fn layout(mountpoints: &[&str], options: Option<&str>, mounts: Mounts) -> Layout {
+        let partition = |mountpoint: &&str| PartitionWish {
+            payload: Payload::FileSystem(FileSystemWish {
+                kind: FileSystemKind::Ext4,
+                mountpoint: Some((*mountpoint).to_owned()),
+                label: None,
+                uuid: None,
+                options: options.map(str::to_owned),
+            }),
+            ..PartitionWish::default()
+        };
+        let partitions = mountpoints.iter().map(partition).collect();
+        let table = PartitionTable { partitions, mounts, ..PartitionTable::default() };
+        let ids = Ids::derive(Sha256Digest::of(b""), Sha256Digest::of(b""));
+        let (arch, sector_size) = (Arch::Aarch64, SectorSize::B512);
+        let machine = Machine { arch, sector_size, may_have_bios: false };
+        Layout::plan(Some(&DiskLayout::Partitions(table)), machine, &ids).unwrap()
+    }
+
+    fn image() -> MemoryFiles {
+        MemoryFiles::default()
+            .with_link("home", "var/home")
+            .with_link("loop", "loop")
+            .with_link("evil", "../../etc/x")
+            .with("srv/www/index", "")
+            .with("var/file", "")
+            .with("usr/etc/fstab", "tmpfs /x tmpfs defaults 0 0")
+    }
+
+    fn paths(mountpoints: &[&str]) -> Result<Vec<(String, bool)>, LayoutError> {
+        let places = places(&image(), &layout(mountpoints, None, Mounts::Units))?;
+        Ok(places.into_iter().map(|place| (place.path, place.hides)).collect())
+    }
+
+    #[test]
+    fn places_are_found_through_links() {
+        let found = paths(&["/home/me", "/", "/srv", "/boot", "/var/new/x"]).unwrap();
+        let expected = [("var/home/me", false), ("srv", true), ("var/new/x", false)];
+        assert_eq!(found, expected.map(|(path, hides)| (path.to_owned(), hides)));
+        for (bad, words) in [
+            (&["/loop/x"][..], "loop of symbolic links"),
+            (&["/evil"], "the system has its own there"),
+            (&["/var/file/x"], "the image has a file there"),
+            (&["/opt"], "no such directory"),
+            (&["/home", "/var/home"], "two file systems"),
+        ] {
+            let error = paths(bad).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    fn etc(layout: &Layout, boot: Option<&str>) -> (Vec<(String, String)>, usize) {
+        let places = places(&image(), layout).unwrap();
+        let (files, links) = files(&image(), layout, &places, boot).unwrap();
+        let text = |file: ExtraFile| (file.path, String::from_utf8(file.bytes).unwrap());
+        (files.into_iter().map(text).collect(), links.len())
+    }
+
+    #[test]
+    fn fstab_has_boot_alone_unless_lines_are_wished() {
+        let wish = layout(&["/boot", "/var/a"], Some("noatime"), Mounts::Units);
+        let (files, links) = etc(&wish, Some("UUID=b"));
+        let boot = "UUID=b /boot auto noatime,ro 0 0\n";
+        assert_eq!(files[0], (FSTAB.to_owned(), boot.to_owned()));
+        assert_eq!((files[1].0.as_str(), links), ("etc/systemd/system/var-a.mount", 1));
+        let (files, links) = etc(&layout(&["/var/b", "/var"], None, Mounts::Fstab), None);
+        let lines: Vec<&str> = files[0].1.lines().collect();
+        assert_eq!((files.len(), lines.len(), links), (1, 3, 0));
+        assert!(lines[0].starts_with("tmpfs ") && lines[1].contains(" /var ext4 "), "{lines:?}");
+        assert_eq!(etc(&layout(&["/var/b"], None, Mounts::None), None), (vec![], 0));
+        let (files, _) = etc(&layout(&[], None, Mounts::Units), Some("LABEL=b"));
+        assert_eq!(files[0].1, "LABEL=b /boot auto ro 0 0\n");
+    }
+}

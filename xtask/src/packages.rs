@@ -40,6 +40,7 @@ pub const REFERENCES: &[Tool] = &[
     ("fsck.fat", "dosfstools"),
     ("mdir", "mtools"),
     ("sgdisk", "gdisk"),
+    ("blkid", "util-linux"),
     ("fdisk", "fdisk"),
     ("qemu-img", "qemu-utils"),
     ("ostree", "ostree"),

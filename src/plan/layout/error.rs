@@ -69,8 +69,7 @@ pub enum LayoutError {
     },
     /// What BIOS starts is bound to a place that it did not get.
     #[error(
-        "the BIOS boot partition comes after a partition whose content outgrows it: put it first, or \
-         make that partition larger"
+        "the BIOS boot partition comes after a partition that grows with its content, which moves it"
     )]
     BiosBootMoved,
     /// Sizes beyond what a disk can have.
