@@ -9,11 +9,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bootc_image::pipeline::request::{
-    Bios, BootLoader, DiskFormat, Ids, Qcow2Compression, Request,
-};
+use bootc_image::pipeline::request::{Bios, Request};
 use bootc_image::pipeline::{self, Error};
 use bootc_image::plan::size::SizeRequest;
+use bootc_image::plan::types::DiskType;
 use bootc_image::progress::{Cancel, Reporter, Silent};
 use bootc_image::registry::{Reference, TargetRef};
 use bootc_image::settings::disk::{
@@ -53,30 +52,16 @@ struct Built {
 
 fn request(folder: &Path, layout: Option<DiskLayout>) -> Request {
     let source_text = format!("oci:{}:latest", folder.join("layout").display());
+    let source = Reference::parse(&source_text).unwrap();
     Request {
-        source: Reference::parse(&source_text).unwrap(),
-        source_text,
-        arch: Arch::X86_64,
         target: Some(TargetRef::parse("registry.example/os:1").unwrap()),
-        formats: vec![DiskFormat::Raw],
+        types: vec![DiskType::Raw],
         output: folder.join("out"),
         size: SizeRequest::Min,
-        sector_size: SectorSize::B512,
-        bios: Bios::Auto,
-        explicit_rootfs: false,
         layout,
-        kargs: Vec::new(),
-        karg_deletes: Vec::new(),
-        root_ssh_authorized_keys: None,
-        stateroot: None,
-        ids: Ids::Derived,
-        qcow2_compression: Qcow2Compression::None,
-        boot_loader: BootLoader::FromImage,
         source_date_epoch: Some(1_700_000_000),
         threads: 2,
-        authfile: None,
-        tls_verify: true,
-        environment: Default::default(),
+        ..Request::new(source, source_text, Arch::X86_64)
     }
 }
 

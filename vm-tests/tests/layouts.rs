@@ -6,17 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bootc_image::pipeline;
-use bootc_image::pipeline::request::{
-    Bios, BootLoader, DiskFormat, Ids, Qcow2Compression, Request,
-};
-use bootc_image::plan::size::SizeRequest;
+use bootc_image::pipeline::request::Request;
+use bootc_image::plan::types::DiskType;
 use bootc_image::progress::{Cancel, Reporter, Silent};
 use bootc_image::registry::{Reference, TargetRef};
 use bootc_image::settings::disk::{
     DiskLayout, FileSystemKind, FileSystemWish, Mounts, PartitionTable, PartitionWish, Payload,
 };
 use bootc_image::spec::Arch;
-use bootc_image::units::{ByteLen, MIB, SectorSize};
+use bootc_image::units::{ByteLen, MIB};
 use bootc_image_fixtures::debian;
 use bootc_image_fixtures::tier::Tier;
 use bootc_image_vm_tests::disk::{self, Format, Overlay};
@@ -45,29 +43,13 @@ fn build(folder: &Path, partitions: Vec<PartitionWish>, mounts: Mounts) -> Resul
     let source_text = format!("oci:{}:latest", debian::layouts()?.gzip.display());
     let table = PartitionTable { partitions, mounts, ..PartitionTable::default() };
     let request = Request {
-        source: Reference::parse(&source_text)?,
-        source_text,
-        arch: Arch::X86_64,
         target: Some(TargetRef::parse(TARGET)?),
-        formats: vec![DiskFormat::Raw],
+        types: vec![DiskType::Raw],
         output: folder.to_owned(),
-        size: SizeRequest::Auto,
-        sector_size: SectorSize::B512,
-        bios: Bios::Auto,
-        explicit_rootfs: false,
         layout: Some(DiskLayout::Partitions(table)),
         kargs: KARGS.iter().map(|&karg| karg.to_owned()).collect(),
-        karg_deletes: Vec::new(),
-        root_ssh_authorized_keys: None,
-        stateroot: None,
-        ids: Ids::Derived,
-        qcow2_compression: Qcow2Compression::None,
-        boot_loader: BootLoader::FromImage,
-        source_date_epoch: None,
         threads: 2,
-        authfile: None,
-        tls_verify: true,
-        environment: Default::default(),
+        ..Request::new(Reference::parse(&source_text)?, source_text, Arch::X86_64)
     };
     let reporter: Arc<dyn Reporter> = Arc::new(Silent);
     pipeline::build(&request, &reporter, &Cancel::default())?;
@@ -107,7 +89,7 @@ fn boot_data_and_swap_have_partitions() -> Result<()> {
         vm.check("ostree admin status | sed -n '1s/^[* ]*default \\([0-9a-f]*\\).*/\\1/p'")?;
     vm.check(&format!("ostree admin deploy --os=default --karg-append=again=1 {commit}"))?;
     ensure!(vm.check("readlink /boot/loader")? == "loader.0", "the entries are the old ones");
-    let entries = vm.check("ls /boot/loader/entries")?;
+    let entries = vm.check("ls -1 /boot/loader/entries")?;
     ensure!(entries.lines().count() == 2, "entries: {entries}");
     vm.power_off()?;
 
