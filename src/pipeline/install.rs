@@ -4,34 +4,33 @@ use std::collections::BTreeSet;
 
 use super::disk::machine;
 use super::error::Error;
+use super::further::{self, Another, RawFile};
 use super::import::{Context, Imported, import};
 use super::mounts::{self, Place};
-use super::request::{Bios, BootLoader, Request};
+use super::{boot_loader, request::Request};
 use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
-use crate::boot::grub::bridge;
-use crate::boot::grub::pe::LIMIT_BYTES;
-use crate::boot::loader::{self, BiosImage, BiosPlace, BootPlace, Content};
+use crate::boot::loader::BiosImage;
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::bound_images::BoundImages;
 use crate::config::install::{Install, Notice};
 use crate::config::kargs_d;
-use crate::customize::{self, Customized, IGNITION_KARG};
+use crate::customize::{self, Customized};
 use crate::digest::Sha256Digest;
-use crate::files::{Deployed, FileKind, Files};
+use crate::files::{FileKind, Files};
 use crate::labels::Labels;
 use crate::ostree::{self, BootFile, Deployment, ImageFiles, MountPoint, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};
-use crate::plan::layout::{self, Ext4, Layout, LayoutError, Role};
-use crate::plan::platform::{self, Profile};
+use crate::plan::layout::Layout;
+use crate::plan::platform::Profile;
 use crate::plan::{PlanError, ssh, stateroot};
 use crate::progress::Event;
 use crate::registry::{Source, TargetRef};
 use crate::spec::Image;
 use crate::tree::Directory;
-use crate::units::{ByteLen, ByteOffset, Lba, SectorSize};
+use crate::units::ByteOffset;
 use crate::volume::several::Several;
 use crate::volume::{Inode, Timestamp, Volume};
 
@@ -69,17 +68,6 @@ pub struct Installed<V> {
     pub further: Vec<usize>,
     /// Files of the image that are the content of partitions.
     pub raw: Vec<RawFile>,
-}
-
-/// A file of the root file system that is the content of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RawFile {
-    /// Index of the partition.
-    pub index: usize,
-    /// The file.
-    pub inode: Inode,
-    /// Its length.
-    pub len: ByteLen,
 }
 
 /// Which platform Ignition is told of.
@@ -130,21 +118,18 @@ pub struct Inputs<'a> {
 }
 
 /// Everything about the deployment that the merged image decides.
-struct Decisions {
-    install: Install,
-    kernel: Kernel,
-    name: String,
-    kargs: Kargs,
+pub(super) struct Decisions {
+    pub(super) install: Install,
+    pub(super) kernel: Kernel,
+    pub(super) name: String,
+    pub(super) kargs: Kargs,
     stateroot: String,
     customized: Customized,
     drivers: BTreeSet<&'static str>,
-    layout: Layout,
+    pub(super) layout: Layout,
     places: Vec<Place>,
     additions: Vec<Addition>,
 }
-
-/// Makes an empty file system for a partition with this least size.
-pub type Another<'a, V> = dyn FnMut(&Ext4, ByteLen) -> Result<V, Error> + 'a;
 
 /// Installs the image into an empty volume, and into others where the layout has further file systems.
 pub fn install<V: Volume>(
@@ -182,15 +167,14 @@ pub(super) fn deploy_imported<V: Volume>(
     sysroot.file(".bootc-aleph.json", 0o644, aleph.as_bytes())?;
 
     let labels = policy.as_ref().map(|policy| -> &dyn Labels { policy });
-    let further = add_file_systems(&mut sysroot, &decisions.layout, another)?;
-    let raw = raw_files(&sysroot, &tree, &decisions.layout)?;
-    let mount_points = mount_points(&decisions.places, &further);
+    let numbered = further::add_file_systems(&mut sysroot, &decisions.layout, another)?;
+    let raw = further::raw_files(&sysroot, &tree, &decisions.layout)?;
+    let mount_points = further::mount_points(&decisions.places, &numbered);
     let made = Made { tree: &tree, composefs, commit, labels, mount_points: &mount_points };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
-    let bios_start = bios_place(&decisions.layout, &raw).map(|(start, _)| start);
-    let (esp, bios) = boot_loader(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
+    let (esp, bios) = boot_loader::write(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
-        boot_file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
+        boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
     }
     if let Some(labels) = labels {
         sysroot.label(labels)?;
@@ -203,63 +187,11 @@ pub(super) fn deploy_imported<V: Volume>(
         stateroot: decisions.stateroot,
         esp,
         drivers: decisions.drivers,
-        bios: bios_start.zip(bios),
+        bios,
         layout: decisions.layout,
-        further,
+        further: numbered,
         raw,
     })
-}
-
-/// Makes the file systems beside root; `/boot` gets its own at once.
-fn add_file_systems<V: Volume>(
-    sysroot: &mut Sysroot<Several<V>>,
-    layout: &Layout,
-    another: &mut Another<'_, V>,
-) -> Result<Vec<usize>, Error> {
-    let mut further = Vec::new();
-    for (index, partition) in layout.partitions.iter().enumerate() {
-        let layout::Content::Ext4(planned) = &partition.content else { continue };
-        if partition.role == Role::Root {
-            continue;
-        }
-        let volume = another(planned, partition.least)?;
-        let number = sysroot.store.volume.add(volume);
-        let count = layout.partitions.len();
-        let number =
-            number.map_err(|_| PlanError::from(LayoutError::TooManyFileSystems { count }))?;
-        further.push(index);
-        if partition.role == Role::Boot {
-            sysroot.mount("boot", number)?;
-            sysroot.directory("boot/efi", 0o755)?;
-        }
-    }
-    Ok(further)
-}
-
-/// The mount points of the deployment; file systems are numbered from 1 in the order of `further`.
-fn mount_points(places: &[Place], further: &[usize]) -> Vec<MountPoint> {
-    let number = |place: &Place| further.iter().position(|index| *index == place.index);
-    let point = |place: &Place| MountPoint {
-        path: place.path.clone(),
-        file_system: number(place).map(|position| position + 1),
-    };
-    places.iter().map(point).collect()
-}
-
-/// The files that are the content of partitions.
-fn raw_files<V: Volume>(
-    sysroot: &Sysroot<V>,
-    tree: &Directory,
-    layout: &Layout,
-) -> Result<Vec<RawFile>, Error> {
-    let mut found = Vec::new();
-    for (index, partition) in layout.partitions.iter().enumerate() {
-        let layout::Content::Raw { source } = &partition.content else { continue };
-        let missing = || PlanError::from(LayoutError::NoSource { path: source.clone() });
-        let object = ostree::find_file(sysroot, tree, source).ok_or_else(missing)?;
-        found.push(RawFile { index, inode: object.inode, len: ByteLen(object.len_bytes) });
-    }
-    Ok(found)
 }
 
 fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result<Decisions, Error> {
@@ -446,132 +378,4 @@ fn aleph(image: &Image, target: &TargetRef, kernel: &Kernel, selinux: bool) -> S
         version: version.or_else(|| image.labels.get("version")).map(String::as_str),
     }
     .to_json()
-}
-
-/// Puts the boot loader's files into `/boot`; returns those of the ESP, and what BIOS starts.
-fn boot_loader<V: Volume>(
-    sysroot: &mut Sysroot<V>,
-    tree: &Directory,
-    inputs: Inputs<'_>,
-    decisions: &Decisions,
-    raw: &[RawFile],
-    context: Context<'_>,
-) -> Result<(Vec<EspFile>, Option<BiosImage>), Error> {
-    let request = inputs.request;
-    if request.boot_loader == BootLoader::None || decisions.install.forgoes_boot_loader() {
-        if request.bios == Bios::On {
-            return Err(Error::NoBootLoaderWanted);
-        }
-        return Ok((Vec::new(), None));
-    }
-    let files = ImageFiles::new(&sysroot.store, tree);
-    let layout = &decisions.layout;
-    let boot_uuid = layout.boot().uuid.to_string();
-    let target = loader::Target {
-        arch: request.arch,
-        boot_uuid: &boot_uuid,
-        boot: boot_place(layout),
-        skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
-        vmlinuz: &decisions.kernel.vmlinuz,
-        bios: bios(request, layout, raw),
-        menu: menu(inputs.profile),
-        reads: loader::Reads {
-            console: request.settings.grub.is_some(),
-            ignition: request.settings.ignition.is_some(),
-        },
-    };
-    let loader = loader::plan(&files, target)?;
-    if loader.has_bridge() {
-        check_bridge(decisions, context)?;
-    }
-    if target.reads.ignition && !loader.passes_on_ignition() {
-        let message = "the boot loader of the image does not look for Ignition's stamp \
-                       (`ignition.firstboot`): Ignition will not run";
-        context.reporter.report(Event::Warning { message: message.into() });
-    }
-    context.reporter.report(Event::Detail { message: format!("boot loader: {}", loader.origin) });
-    for notice in &loader.notices {
-        context.reporter.report(Event::Warning { message: notice.to_string() });
-    }
-    let esp = (loader.esp.into_iter())
-        .map(|(path, content)| Ok(EspFile { path, bytes: content_bytes(&files, content)? }))
-        .collect::<Result<Vec<_>, Error>>()?;
-    for file in loader.boot {
-        // one after the other: GRUB has hundreds of modules
-        let bytes = content_bytes(&ImageFiles::new(&sysroot.store, tree), file.content)?;
-        boot_file(sysroot, &file.path, file.mode, &bytes)?;
-    }
-    Ok((esp, loader.bios))
-}
-
-/// Makes a file of `/boot`, and directories on the way that nobody but root may read.
-fn boot_file<V: Volume>(
-    sysroot: &mut Sysroot<V>,
-    path: &str,
-    mode: u16,
-    bytes: &[u8],
-) -> Result<(), Error> {
-    let path = format!("boot/{path}");
-    for (at, _) in path.match_indices('/').skip(1) {
-        sysroot.directory(&path[..at], loader::DIRECTORY_MODE)?;
-    }
-    Ok(sysroot.file(&path, mode, bytes)?)
-}
-
-/// How a boot menu of ours shows.
-fn menu(profile: &Profile) -> loader::Menu {
-    let port = |port: platform::Serial| loader::SerialPort { unit: port.unit, speed: port.speed };
-    loader::Menu { timeout_secs: profile.timeout_secs, serial: profile.serial.map(port) }
-}
-
-fn boot_place(layout: &Layout) -> BootPlace {
-    if layout.has_boot() { BootPlace::Own } else { BootPlace::OnRoot }
-}
-
-/// Where the BIOS boot partition is, unless content outgrows a partition before it, and its length.
-fn bios_place(layout: &Layout, raw: &[RawFile]) -> Option<(ByteOffset, ByteLen)> {
-    let mut needs = vec![ByteLen(0); layout.partitions.len()];
-    raw.iter().for_each(|raw| needs[raw.index] = raw.len);
-    let placed = layout.place(&needs, ByteLen(0))?;
-    let place = placed.iter().find(|placed| placed.partition.role == Role::BiosBoot)?;
-    Some((place.start, place.len))
-}
-
-/// Whether the disk is to boot from BIOS, and where GRUB's image then goes.
-pub(super) fn bios(request: &Request, layout: &Layout, raw: &[RawFile]) -> loader::Bios {
-    let Some((start, len)) = bios_place(layout, raw) else { return loader::Bios::No };
-    let start = match (request.bios, Lba::at(start, SectorSize::B512)) {
-        (Bios::Off, _) | (_, None) => return loader::Bios::No,
-        (_, Some(start)) => start,
-    };
-    let boot_partition = u32::try_from(layout.boot_number()).unwrap_or(u32::MAX);
-    let place = BiosPlace { start, len, boot_partition, boot: boot_place(layout) };
-    match (request.sector_size, request.bios) {
-        (SectorSize::B4096, _) => loader::Bios::Never("BIOS cannot read sectors of 4096 bytes"),
-        (SectorSize::B512, Bios::On) => loader::Bios::Demanded(place),
-        (SectorSize::B512, _) => loader::Bios::IfPossible(place),
-    }
-}
-
-fn content_bytes(files: &dyn Files, content: Content) -> Result<Vec<u8>, Error> {
-    match content {
-        Content::Bytes(bytes) => Ok(bytes),
-        Content::Image(source) => Ok(Deployed(files)
-            .read_following(&source, LIMIT_BYTES)
-            .map_err(boot::BootError::from)?
-            .ok_or(ostree::Error::Missing(source))?),
-    }
-}
-
-/// What GRUB would not pass on is refused in kernel arguments and said of the title.
-fn check_bridge(decisions: &Decisions, context: Context<'_>) -> Result<(), Error> {
-    let kargs = decisions.kargs.as_slice().iter().filter(|karg| *karg != IGNITION_KARG);
-    if let Some(problem) = bridge::uncarried("", &kargs.cloned().collect::<Vec<_>>()) {
-        return Err(Error::Karg { problem: problem.to_string() });
-    }
-    if let Some(problem) = bridge::uncarried(&decisions.name, &[]) {
-        let message = format!("the boot menu will not show the title as written: {problem}");
-        context.reporter.report(Event::Warning { message });
-    }
-    Ok(())
 }

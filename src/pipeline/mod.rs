@@ -9,10 +9,12 @@
 
 mod ahead;
 mod artifacts;
+mod boot_loader;
 mod composefs;
 mod disk;
 mod entries;
 mod error;
+pub mod further;
 pub mod import;
 pub mod install;
 mod likely;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
-use super::install::RawFile;
+use super::further::RawFile;
 use crate::canvas::{Canvas, FileCanvas, Window};
 use crate::format::Extents;
 use crate::fs::ext4;
