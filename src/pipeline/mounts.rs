@@ -43,7 +43,8 @@ pub(super) fn places(files: &dyn Files, layout: &Layout) -> Result<Vec<Place>, L
         if places.iter().any(|place| place.path == path) {
             return Err(LayoutError::MountedTwice { mountpoint: format!("/{path}") });
         }
-        let hides = !(is_var && moves) && !files.names(&path).is_empty();
+        let is_moved = is_var && moves;
+        let hides = !is_moved && !files.names(&path).is_empty();
         places.push(Place { index, path, hides });
     }
     Ok(places)
