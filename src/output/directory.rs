@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -63,11 +64,14 @@ impl PendingDirectory {
         OutputError::new(&self.target, source)
     }
 
-    /// Gives the folder, all that is in it, and the directories made for it to somebody.
+    /// Gives the folder with all that is in it, and the directories made for it, to somebody.
     pub fn give_to(&self, owner: Owner) -> Result<(), OutputError> {
-        let outer = self.made.iter().map(|path| owner.takes(path));
-        outer.collect::<io::Result<()>>().map_err(|source| self.error(source))?;
-        give_all(&self.partial, owner).map_err(|source| self.error(source))
+        let mut paths = self.made.clone();
+        list(&self.partial, &mut paths).map_err(|source| self.error(source))?;
+        paths.iter().try_for_each(|path| {
+            let given = chown(path, Some(owner.uid), owner.gid);
+            given.map_err(|source| OutputError::new(path, source))
+        })
     }
 
     /// Gives the folder its name; one that had it is removed.
@@ -115,11 +119,15 @@ impl Drop for PendingDirectory {
     }
 }
 
-fn give_all(path: &Path, owner: Owner) -> io::Result<()> {
-    owner.takes(path)?;
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            give_all(&entry?.path(), owner)?;
+/// A folder and everything below it.
+fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    paths.push(folder.to_owned());
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            list(&entry.path(), paths)?;
+        } else {
+            paths.push(entry.path());
         }
     }
     Ok(())
@@ -213,6 +221,22 @@ mod tests {
         drop((one, two));
         assert_eq!(fs::read_to_string(target.join("one")).unwrap(), "first");
         assert_eq!(names(folder.path()), ["disk"]);
+    }
+
+    #[test]
+    fn everything_in_it_can_be_given_away() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mine = folder.path().metadata().unwrap();
+        // Another user only for those who may.
+        let uid = if mine.uid() == 0 { 4242 } else { mine.uid() };
+        let pending = filled(&folder.path().join("new/disk"), "x");
+        pending.give_to(Owner { uid, gid: None }).unwrap();
+        pending.commit().unwrap();
+        for name in ["new", "new/disk", "new/disk/one", "new/disk/sub", "new/disk/sub/two"] {
+            let found = folder.path().join(name).metadata().unwrap();
+            assert_eq!((found.uid(), found.gid()), (uid, mine.gid()), "{name}");
+        }
     }
 
     #[test]
