@@ -44,7 +44,9 @@ fn installed(settings: Settings) -> Installed<MemoryVolume> {
         seed,
     };
     let context = Context { reporter: &Silent, cancel: &cancel, threads: 1 };
-    install(MemoryVolume::default(), inputs, context).unwrap()
+    let mut another = |_: &_, _| Ok(MemoryVolume::default());
+    let installed = install(MemoryVolume::default(), &mut another, inputs, context).unwrap();
+    installed.map_volume(|volumes| volumes.into_parts().0)
 }
 
 fn settings() -> Settings {

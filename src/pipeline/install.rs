@@ -77,24 +77,28 @@ const IGNITION_PLATFORM: &str = "ignition.platform.id";
 const DRIVERS: [&str; 2] = ["ena", "nvme"];
 
 impl<V> Installed<V> {
+    /// The same with another volume, made of this one.
+    pub fn map_volume<W>(self, map: impl FnOnce(V) -> W) -> Installed<W> {
+        Installed {
+            volume: map(self.volume),
+            commit: self.commit,
+            kernel: self.kernel,
+            kernel_arguments: self.kernel_arguments,
+            stateroot: self.stateroot,
+            esp: self.esp,
+            bios: self.bios,
+            drivers: self.drivers,
+            layout: self.layout,
+            further: self.further,
+            raw: self.raw,
+        }
+    }
+
     /// The volume, and what remains.
     pub fn take_volume(self) -> (V, Installed<()>) {
-        let Self { volume, commit, kernel, kernel_arguments, stateroot, esp, .. } = self;
-        let Self { bios, drivers, layout, further, raw, .. } = self;
-        let rest = Installed {
-            volume: (),
-            commit,
-            kernel,
-            kernel_arguments,
-            stateroot,
-            esp,
-            bios,
-            drivers,
-            layout,
-            further,
-            raw,
-        };
-        (volume, rest)
+        let mut taken = None;
+        let rest = self.map_volume(|volume| taken = Some(volume));
+        (taken.expect("mapped above"), rest)
     }
 }
 

@@ -166,6 +166,7 @@ fn mounts(layout: &Layout, places: &[Place]) -> Vec<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::additions::AdditionKind;
     use crate::digest::Sha256Digest;
     use crate::files::MemoryFiles;
     use crate::plan::ids::Ids;
@@ -229,9 +230,17 @@ mod tests {
 
     fn etc(layout: &Layout, boot: Option<&str>) -> (Vec<(String, String)>, usize) {
         let places = places(&image(), layout).unwrap();
-        let (files, links) = files(&image(), layout, &places, boot).unwrap();
-        let text = |file: ExtraFile| (file.path, String::from_utf8(file.bytes).unwrap());
-        (files.into_iter().map(text).collect(), links.len())
+        let (mut files, mut links) = (Vec::new(), 0);
+        for addition in additions(&image(), layout, &places, boot).unwrap() {
+            match addition.kind {
+                AdditionKind::File(bytes) => {
+                    files.push((addition.path, String::from_utf8(bytes).unwrap()));
+                }
+                AdditionKind::Symlink(_) => links += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        (files, links)
     }
 
     #[test]
