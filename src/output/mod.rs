@@ -41,12 +41,6 @@ pub struct Owner {
     pub gid: Option<u32>,
 }
 
-impl Owner {
-    fn takes(self, path: &Path) -> io::Result<()> {
-        chown(path, Some(self.uid), self.gid)
-    }
-}
-
 /// Why an artifact did not get to its place.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
@@ -132,9 +126,9 @@ impl Pending {
     pub fn give_to(&self, owner: Owner) -> Result<(), OutputError> {
         let Owner { uid, gid } = owner;
         fchown(&self.file, Some(uid), gid).map_err(|source| self.error(source))?;
-        self.made
-            .iter()
-            .try_for_each(|path| owner.takes(path).map_err(|source| OutputError::new(path, source)))
+        self.made.iter().try_for_each(|path| {
+            chown(path, Some(uid), gid).map_err(|source| OutputError::new(path, source))
+        })
     }
 
     /// Gives the file its name.
