@@ -89,6 +89,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub size: String,
 
+    /// Set up the system as this blueprint says: `….toml` or `….json`, or `-` for JSON on stdin.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Boot from BIOS too (x86_64 only): `auto` does so where the image brings GRUB's modules for it.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = BiosSupport::Auto)]
     pub bios: BiosSupport,
@@ -373,7 +377,7 @@ mod tests {
 
     #[test]
     fn what_does_not_work_yet_is_no_option() {
-        for option in ["--config=x", "--type=vmdk", "--push=x"] {
+        for option in ["--type=iso", "--push=x", "--boot-iso=x"] {
             assert!(
                 Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
                 "{option}"

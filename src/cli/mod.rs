@@ -31,7 +31,7 @@ use self::progress::Screen;
 use self::report::Report;
 use self::surroundings::Surroundings;
 use crate::pipeline;
-use crate::progress::{Cancel, Event, Reporter};
+use crate::progress::{Cancel, Reporter};
 
 mod args;
 mod config;
@@ -101,9 +101,6 @@ fn build(args: &BuildArgs, around: &Surroundings) -> ExitCode {
     };
     let cancel = Cancel::default();
     let reporter: Arc<dyn Reporter> = screen.clone();
-    for message in args.drop_in.notices() {
-        reporter.report(Event::Warning { message });
-    }
     let stopped_by = signals::watch(&cancel, &reporter);
     let result = pipeline::build(&request, &reporter, &cancel);
     screen.clear();

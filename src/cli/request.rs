@@ -6,19 +6,23 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::args::{ArchName, BuildArgs, IdSource, RootFs, Sectors, TypeName};
+use super::config::{self, ConfigFileError};
 use super::drop_in::Refused;
 use super::surroundings::{Surroundings, random_bytes};
+use crate::config::blueprint::Blueprint;
 use crate::output::Owner;
 use crate::pipeline::request::Ids;
 use crate::pipeline::{Bios, BootLoader, Request};
 use crate::plan::PlanError;
 use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, TargetRef};
-use crate::settings::Settings;
 use crate::spec::Arch;
 
 /// The most that is read of a file with SSH keys.
 const KEYS_LIMIT_BYTES: u64 = 1 << 20;
+
+/// Where bootc-image-builder looks for a blueprint.
+const PLACES: [&str; 2] = ["/config.toml", "/config.json"];
 
 /// Why the command line asks for nothing that can be done.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,12 @@ pub enum RequestError {
     /// The file with SSH keys holds something else.
     #[error("`{}` holds more than {KEYS_LIMIT_BYTES} bytes: it is no list of SSH keys", .0.display())]
     KeysTooLarge(PathBuf),
+    /// The blueprint cannot be used.
+    #[error(transparent)]
+    Blueprint(#[from] ConfigFileError),
+    /// Two blueprints, none of them named.
+    #[error("there are both `{}` and `{}`", PLACES[0], PLACES[1])]
+    TwoConfigs,
     /// An option of bootc-image-builder that cannot be honoured.
     #[error(transparent)]
     DropIn(#[from] Refused),
@@ -87,7 +97,7 @@ pub enum RequestError {
 impl RequestError {
     /// Whether other words on the command line would have helped, and not another machine.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Keys { .. } | Self::Random(_))
+        !matches!(self, Self::Keys { .. } | Self::Random(_) | Self::Blueprint(_))
     }
 }
 
@@ -101,6 +111,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         kargs.iter().try_for_each(|karg| check_karg(option, karg)).map(|()| kargs.to_vec())
     };
     let arch = arch(args.arch, around)?;
+    let blueprint = blueprint(args, around)?;
     Ok(Request {
         source: Reference::parse(&args.image).map_err(RequestError::Image)?,
         source_text: args.image.clone(),
@@ -116,10 +127,11 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         sector_size: args.sector_size.into(),
         bios: bios(args, arch)?,
         explicit_rootfs: args.rootfs.is_some(),
-        layout: None,
+        layout: blueprint.disk,
         kargs: check_kargs("--karg", &args.kargs)?,
         karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
-        settings: Settings::default(),
+        settings: blueprint.settings,
+        notices: args.drop_in.notices().into_iter().chain(blueprint.warnings).collect(),
         stateroot: args.stateroot.as_deref().map(stateroot).transpose()?,
         qcow2_compression: args.qcow2_compression.into(),
         boot_loader: BootLoader::FromImage,
@@ -141,6 +153,24 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
             IdSource::Random => Ids::Random(random_bytes().map_err(RequestError::Random)?),
         },
     })
+}
+
+/// The blueprint that was named; else, in the place of bootc-image-builder, the one where it looks.
+fn blueprint(args: &BuildArgs, around: &Surroundings) -> Result<Blueprint, RequestError> {
+    let found;
+    let path = match &args.config {
+        Some(path) => Some(path.as_path()),
+        None if around.is_drop_in => {
+            found = PLACES.into_iter().map(Path::new).filter(|path| path.exists());
+            match found.collect::<Vec<_>>().as_slice() {
+                [] => None,
+                [path] => Some(*path),
+                _ => return Err(RequestError::TwoConfigs),
+            }
+        }
+        None => None,
+    };
+    Ok(path.map(config::load).transpose()?.unwrap_or_default())
 }
 
 fn unsupported(rootfs: Option<RootFs>) -> Option<&'static str> {

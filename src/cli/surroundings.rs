@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use super::drop_in;
 use crate::registry::Environment;
 use crate::spec::Arch;
 
@@ -20,6 +21,8 @@ pub struct Surroundings {
     pub terminal_moves: bool,
     /// The host's architecture, if disks are made for it.
     pub host_arch: Option<Arch>,
+    /// Whether the program was called by the name of bootc-image-builder.
+    pub is_drop_in: bool,
     /// How many threads the host runs at once.
     pub processors: usize,
 }
@@ -47,6 +50,7 @@ impl Surroundings {
             no_color: set("NO_COLOR").is_some(),
             terminal_moves: set("TERM").is_some_and(|term| term != "dumb"),
             host_arch: Arch::parse(std::env::consts::ARCH),
+            is_drop_in: std::env::args_os().next().is_some_and(|name| drop_in::is_called(&name)),
             processors: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
     }

@@ -110,7 +110,7 @@ fn fill(
         write_own(&mut canvas, placed, inputs, &installed, &path)?;
     }
     write_bios(&mut canvas, places, &installed).map_err(in_error)?;
-    let disk_guid = Guid::from_bytes(inputs.ids.disk.0);
+    let disk_guid = Guid::from_bytes(layout.disk_guid.unwrap_or(inputs.ids.disk).0);
     let table = places.iter().map(partition).collect();
     let table = Table::new(disk.size, inputs.request.sector_size, disk_guid, table)?;
     table.write(&mut canvas).map_err(in_error)?;

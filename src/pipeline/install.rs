@@ -12,6 +12,7 @@ use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
 use crate::boot::loader::BiosImage;
 use crate::boot::{self, bls, kernel::Kernel};
+use crate::config::blueprint::ImageDisk;
 use crate::config::bound_images::BoundImages;
 use crate::config::install::{Install, Notice};
 use crate::config::kargs_d;
@@ -223,8 +224,13 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         context.reporter.report(Event::Warning { message });
     }
     let platform = inputs.profile.kargs(request.arch, has_ignition);
-    let layout = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)
-        .map_err(PlanError::from)?;
+    let image_disk = ImageDisk::load(files)?;
+    for message in &image_disk.warnings {
+        context.reporter.report(Event::Warning { message: message.clone() });
+    }
+    let wish = image_disk.layout(request.layout.clone());
+    let layout =
+        Layout::plan(wish.as_ref(), machine(request), inputs.ids).map_err(PlanError::from)?;
     let places = mounts::places(files, &layout).map_err(PlanError::from)?;
     for place in places.iter().filter(|place| place.hides) {
         let message = format!(

@@ -50,7 +50,7 @@ pub fn build(
     let source = open_source(request, reporter, cancel)?;
     let image = source.image();
     let warnings = Recorder::new(reporter);
-    for message in &image.warnings {
+    for message in request.notices.iter().chain(&image.warnings) {
         warnings.report(Event::Warning { message: message.clone() });
     }
     let target = target(request, source.reference(), &warnings)?;

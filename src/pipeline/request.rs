@@ -123,6 +123,8 @@ pub struct Request {
     pub tls_verify: bool,
     /// What was read from the environment.
     pub environment: Environment,
+    /// What is to be said of the request itself, a sentence each.
+    pub notices: Vec<String>,
 }
 
 impl Request {
@@ -158,6 +160,7 @@ impl Request {
             cert_dir: None,
             tls_verify: true,
             environment: Environment::default(),
+            notices: Vec::new(),
         }
     }
 }

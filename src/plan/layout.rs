@@ -161,6 +161,8 @@ pub struct Layout {
     pub mounts: Mounts,
     /// Whether anybody wished for it.
     pub is_wished: bool,
+    /// The disk's GUID, when wished.
+    pub disk_guid: Option<Uuid>,
     /// Where the first partition starts.
     start: ByteOffset,
     /// The disk's least size.
@@ -185,9 +187,16 @@ impl Layout {
                 Ok(Self { is_wished: true, ..Self::usual(partitions) })
             }
             Some(DiskLayout::Partitions(table)) => {
+                let asked_bytes = machine.sector_size.bytes();
+                if let Some(wished_bytes) = table.sector_bytes.map(u64::from)
+                    && wished_bytes != asked_bytes
+                {
+                    return Err(LayoutError::SectorSize { wished_bytes, asked_bytes });
+                }
                 let round_up = |len: Option<ByteLen>| round_up(len.unwrap_or_default());
                 Ok(Self {
                     is_wished: true,
+                    disk_guid: table.guid.map(Uuid::from_u128),
                     start: ByteOffset(round_up(table.start)?.0.max(MIB)),
                     least_disk: round_up(table.min_size)?,
                     usual_disk: ByteLen(0),
@@ -204,6 +213,7 @@ impl Layout {
             partitions,
             mounts: Mounts::default(),
             is_wished: false,
+            disk_guid: None,
             start: ByteOffset(MIB),
             least_disk: ByteLen(0),
             usual_disk: USUAL_DISK,

@@ -6,6 +6,7 @@
 //! | `raw` | `image/disk.raw` | any | |
 //! | `ami` | `image/disk.raw`, `image/ami.json` | whole GiB, as volumes have | `aws` |
 //! | `vmdk` | `vmdk/disk.vmdk` | any | `vmware` |
+//! | `ova` | `archive/image.ova` | any | `vmware` |
 //! | `vhd` | `vpc/disk.vhd` | whole MiB | `azure` |
 //! | `vhdx` | `vhdx/disk.vhdx` | whole MiB | `hyperv` |
 //! | `gce` | `gce/image.tar.gz` | whole GiB | `gcp` |
@@ -28,6 +29,8 @@ pub enum DiskType {
     Ami,
     /// VMware's format, stream-optimized.
     Vmdk,
+    /// A virtual machine with a VMDK.
+    Ova,
     /// Azure's format: a fixed VHD.
     Vhd,
     /// Hyper-V's format.
@@ -42,11 +45,12 @@ pub enum DiskType {
 
 impl DiskType {
     /// All there are, in the order in which they are told.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Qcow2,
         Self::Raw,
         Self::Ami,
         Self::Vmdk,
+        Self::Ova,
         Self::Vhd,
         Self::Vhdx,
         Self::Gce,
@@ -61,6 +65,7 @@ impl DiskType {
             Self::Raw => "raw",
             Self::Ami => "ami",
             Self::Vmdk => "vmdk",
+            Self::Ova => "ova",
             Self::Vhd => "vhd",
             Self::Vhdx => "vhdx",
             Self::Gce => "gce",
@@ -76,6 +81,7 @@ impl DiskType {
             Self::Raw => "the bytes of the disk, as a sparse file",
             Self::Ami => "the bytes of the disk, and ami.json with what EC2 is to be told",
             Self::Vmdk => "VMware's format, stream-optimized",
+            Self::Ova => "a virtual machine for VMware and VirtualBox, with a VMDK",
             Self::Vhd => "what Azure imports: a VHD of fixed size",
             Self::Vhdx => "Hyper-V's format",
             Self::Gce => "what Google's cloud imports: disk.raw in a tar.gz",
@@ -90,6 +96,7 @@ impl DiskType {
             Self::Qcow2 => "qcow2/disk.qcow2",
             Self::Raw | Self::Ami => RAW_PATH,
             Self::Vmdk => "vmdk/disk.vmdk",
+            Self::Ova => "archive/image.ova",
             Self::Vhd => "vpc/disk.vhd",
             Self::Vhdx => "vhdx/disk.vhdx",
             Self::Gce => "gce/image.tar.gz",
@@ -116,7 +123,7 @@ impl DiskType {
         match self {
             Self::Qcow2 | Self::Raw | Self::RawZst => None,
             Self::Ami => Some(Platform::Aws),
-            Self::Vmdk => Some(Platform::Vmware),
+            Self::Vmdk | Self::Ova => Some(Platform::Vmware),
             Self::Vhd => Some(Platform::Azure),
             Self::Vhdx => Some(Platform::Hyperv),
             Self::Gce => Some(Platform::Gcp),

@@ -10,7 +10,7 @@ use super::super::install::Inputs;
 use super::super::request::Qcow2Compression;
 use super::{Complete, ami, text};
 use crate::digest::{Sha256, Sha256Digest};
-use crate::format::{FormatError, Summary, containerdisk, gce, qcow2, vhd, vhdx, vmdk, zst};
+use crate::format::{FormatError, Summary, containerdisk, gce, ova, qcow2, vhd, vhdx, vmdk, zst};
 use crate::output::{Pending, PendingDirectory};
 use crate::plan::ids::Uuid;
 use crate::plan::manifest::Artifact;
@@ -29,21 +29,24 @@ pub(super) struct Workshop<'a> {
     inputs: Inputs<'a>,
     context: Context<'a>,
     qcow2: Option<(Pending, Summary)>,
+    vmdk: Option<(Pending, vmdk::Encoded)>,
     records: Vec<Artifact>,
     complete: Vec<Complete>,
 }
 
 impl<'a> Workshop<'a> {
     pub fn new(disk: &'a Disk, inputs: Inputs<'a>, context: Context<'a>) -> Self {
-        let (records, complete) = (Vec::new(), Vec::new());
-        Self { disk, inputs, context, qcow2: None, records, complete }
+        let (qcow2, vmdk) = (None, None);
+        Self { disk, inputs, context, qcow2, vmdk, records: Vec::new(), complete: Vec::new() }
     }
 
     /// What was made, as the build record tells it, and what waits for its name.
     pub fn finish(mut self) -> (Vec<Artifact>, Vec<Complete>) {
-        let is_asked_for = self.inputs.request.types.contains(&DiskType::Qcow2);
-        let qcow2 = self.qcow2.take().filter(|_| is_asked_for);
-        self.complete.extend(qcow2.map(|(pending, _)| Complete::File(pending)));
+        let is_asked_for = |kind| self.inputs.request.types.contains(&kind);
+        let qcow2 = self.qcow2.take().filter(|_| is_asked_for(DiskType::Qcow2));
+        let vmdk = self.vmdk.take().filter(|_| is_asked_for(DiskType::Vmdk));
+        let shared = qcow2.map(|made| made.0).into_iter().chain(vmdk.map(|made| made.0));
+        self.complete.extend(shared.map(Complete::File));
         (self.records, self.complete)
     }
 
@@ -60,7 +63,11 @@ impl<'a> Workshop<'a> {
                 self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
             }
             DiskType::ContainerDisk => self.containerdisk()?,
-            DiskType::Vmdk => self.vmdk()?,
+            DiskType::Vmdk => {
+                let summary = self.vmdk()?.1.summary;
+                self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
+            }
+            DiskType::Ova => self.ova()?,
             DiskType::Vhd => self.vhd()?,
             DiskType::Vhdx => self.vhdx()?,
             DiskType::Gce => self.gce()?,
@@ -135,16 +142,40 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
-    fn vmdk(&mut self) -> Result<(), Error> {
+    /// The VMDK, which others hold too.
+    fn vmdk(&mut self) -> Result<&(Pending, vmdk::Encoded), Error> {
+        let made = match self.vmdk.take() {
+            Some(made) => made,
+            None => self.make_vmdk()?,
+        };
+        Ok(self.vmdk.insert(made))
+    }
+
+    fn make_vmdk(&self) -> Result<(Pending, vmdk::Encoded), Error> {
         let (disk, context, inputs) = (self.disk, self.context, self.inputs);
         let content_id = u32::from_le_bytes(*inputs.ids.disk.0.first_chunk().expect("4 of 16"));
         let options =
             vmdk::Options { level: DEFLATE_LEVEL, content_id, threads: inputs.request.threads };
-        self.add(DiskType::Vmdk, |source, out| {
-            let encoded =
-                vmdk::encode(source, disk.size, out, &options, context.reporter, context.cancel)?;
-            Ok(encoded.summary)
+        self.encode(DiskType::Vmdk, |source, out| {
+            vmdk::encode(source, disk.size, out, &options, context.reporter, context.cancel)
         })
+    }
+
+    fn ova(&mut self) -> Result<(), Error> {
+        let kind = DiskType::Ova;
+        let (context, request) = (self.context, self.inputs.request);
+        let name = machine_name(self.inputs.target.name());
+        // The field's default: whether everything is signed is not known of every image.
+        let machine = ova::Machine { name, arch: request.arch, secure_boot: false };
+        let vmdk = self.vmdk()?;
+        let made = (&**vmdk.0.file(), &vmdk.1);
+        context.reporter.report(Event::Stage { name: format!("writing {}", kind.name()) });
+        let pending = Pending::create(&request.output.join(kind.path()))?;
+        let summary = ova::encode(made, &machine, pending.file(), context.reporter, context.cancel)
+            .map_err(|source| Error::format(pending.target(), source))?;
+        self.complete.push(Complete::File(pending));
+        self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
+        Ok(())
     }
 
     fn vhd(&mut self) -> Result<(), Error> {
@@ -214,10 +245,34 @@ impl<'a> Workshop<'a> {
     }
 }
 
+/// What a virtual machine is called: the last part of the image's name, without tag and digest.
+fn machine_name(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last.split(':').find(|part| !part.is_empty()).unwrap_or("machine")
+}
+
 /// Another id of the same disk.
 fn derived(id: Uuid, role: &str) -> Uuid {
     let mut hasher = Sha256::default();
     hasher.update(&id.0);
     hasher.update(role.as_bytes());
     Uuid::from_noise(*hasher.finish().0.first_chunk().expect("16 of 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_called_as_the_image() {
+        for (image, name) in [
+            ("registry.example:5000/org/os:1.2", "os"),
+            ("registry.example/os@sha256:00", "os"),
+            ("dir/layout:latest", "layout"),
+            ("", "machine"),
+        ] {
+            assert_eq!(machine_name(image), name, "{image}");
+        }
+    }
 }

@@ -3,6 +3,17 @@
 /// Why a wish for partitions cannot be fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
+    /// Sectors of another size than the disk has.
+    #[error(
+        "the partition table is for sectors of {wished_bytes} bytes, but the disk has sectors of \
+         {asked_bytes}"
+    )]
+    SectorSize {
+        /// What the table says.
+        wished_bytes: u64,
+        /// What `--sector-size` says.
+        asked_bytes: u64,
+    },
     /// A file system that must be of another type.
     #[error("the file system for `{mountpoint}` must be {wanted}")]
     Kind {

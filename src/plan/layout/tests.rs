@@ -254,3 +254,19 @@ proptest! {
         prop_assert_eq!(layout.overhead(&needs).unwrap().0 + root.len.0, end + MIB);
     }
 }
+
+#[test]
+fn tables_are_for_sectors_of_one_size() {
+    let table = |sector_bytes| {
+        DiskLayout::Partitions(PartitionTable {
+            sector_bytes: Some(sector_bytes),
+            guid: Some(7),
+            ..PartitionTable::default()
+        })
+    };
+    let plan =
+        |sector_bytes| Layout::plan(Some(&table(sector_bytes)), machine(Arch::X86_64), &ids());
+    assert_eq!(plan(512).unwrap().disk_guid, Some(Uuid::from_u128(7)));
+    let error = LayoutError::SectorSize { wished_bytes: 4096, asked_bytes: 512 };
+    assert_eq!(plan(4096).unwrap_err(), error);
+}
