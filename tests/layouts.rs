@@ -345,6 +345,32 @@ fn sizes_alone_add_file_systems() {
     disk.ext4(4);
 }
 
+/// The table is known when root is written already: root moves.
+#[test]
+fn the_images_own_table_counts() {
+    let yaml = "mount_configuration: none\npartition_table:\n  type: gpt\n  partitions:\n\
+        \x20   - size: 100 MiB\n      type: C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n\
+        \x20     payload_type: filesystem\n      payload: {type: vfat, mountpoint: /boot/efi}\n\
+        \x20   - size: 64 MiB\n      payload_type: raw\n      payload: {source_path: /usr/lib/firmware.img}\n\
+        \x20   - size: 1 GiB\n      payload_type: filesystem\n\
+        \x20     payload: {type: ext4, mountpoint: /, label: mine}\n";
+    let own = image().layer(|tar| {
+        tar.dir("usr/lib/image-builder")
+            .dir("usr/lib/image-builder/bootc")
+            .file("usr/lib/image-builder/bootc/disk.yaml", yaml)
+    });
+    let disk = try_build(&own, None, |_| ()).unwrap();
+    disk.table_is_sound();
+    // BIOS boot, ESP, firmware, root
+    assert_eq!((disk.place(2).1, disk.place(3).1), (100 * MIB, 64 * MIB));
+    assert_eq!(disk.place(4), (166 * MIB, GIB));
+    let root = disk.ext4(4);
+    assert_eq!(root.label().to_str().unwrap(), "mine");
+    assert_eq!(text(&root, "/ostree/deploy/default/var/lib/other"), "other\n");
+    let firmware = format!("{}/usr/lib/firmware.img", deployment(&root));
+    assert_eq!(disk.bytes(3, FIRMWARE_BYTES), root.read(firmware.as_str()).unwrap());
+}
+
 #[test]
 fn large_sectors_and_arm_do_as_well() {
     let disk = try_build(&image(), Some(DiskLayout::Partitions(full())), |request| {

@@ -58,6 +58,9 @@ pub enum Error {
     /// Configuration inside the image is wrong.
     #[error(transparent)]
     Config(#[from] config::ConfigError),
+    /// What the image says about its disk is wrong.
+    #[error(transparent)]
+    ImageDisk(#[from] config::blueprint::EmbeddedError),
     /// What the owner wants cannot be had in this image.
     #[error(transparent)]
     Customize(#[from] customize::Error),
