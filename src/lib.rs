@@ -34,6 +34,7 @@
 //! | [`partition`] | GPT |
 //! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
 //! | [`mod@format`] | disk formats: raw, qcow2, vmdk, ova, vhd, vhdx, gce, raw.zst, containerdisk |
+//! | [`inspect`] | what an image or a disk is, read back |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
@@ -65,6 +66,7 @@ pub mod digest;
 pub mod files;
 pub mod format;
 pub mod fs;
+pub mod inspect;
 pub mod labels;
 pub mod layers;
 pub mod ostree;

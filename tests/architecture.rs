@@ -29,6 +29,7 @@ const ROOMS: &[&str] = &[
     "customize",
     "format",
     "fs",
+    "inspect",
     "layers",
     "ostree",
     "partition",
