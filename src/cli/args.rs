@@ -38,6 +38,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Tell what an image or a disk is, without changing anything.
+    Inspect(Box<InspectArgs>),
     /// Print a completion script for a shell.
     Completions {
         /// Complete for this shell.
@@ -184,6 +186,53 @@ pub struct BuildArgs {
     /// Options of bootc-image-builder.
     #[command(flatten)]
     pub drop_in: DropIn,
+}
+
+/// Options of `inspect`, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct InspectArgs {
+    /// Look at this disk, a file or folder in any format that `build` writes, or at this image, named
+    /// as for `build`. The layers of an image are read, and unpacked into a temporary file.
+    #[arg(value_name = "IMAGE|DISK")]
+    pub what: String,
+
+    /// Write text for people, or JSON for programs.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+
+    /// Choose the image for this architecture [default: the host's].
+    #[arg(long, value_name = "ARCH", value_enum)]
+    pub arch: Option<ArchName>,
+
+    /// Read registry credentials from this file alone [default: where podman and docker keep them].
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+
+    /// Demand that registries use TLS and prove who they are.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "true",
+        default_missing_value = "true"
+    )]
+    pub tls_verify: bool,
+
+    /// Show progress on stderr this way.
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
+    pub progress: ProgressStyle,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Aligned lines.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 /// A type of disk, as typed.

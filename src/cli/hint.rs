@@ -12,6 +12,7 @@ use super::request::RequestError;
 use crate::boot::BootError;
 use crate::config::blueprint::{BlueprintError, Problem, Wrong};
 use crate::customize;
+use crate::inspect;
 use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::{self, LayerError};
@@ -46,6 +47,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Customize(error) => of_settings(error),
             pipeline::Error::Karg { .. } => Some(KARG.to_owned()),
             pipeline::Error::Output(error) => of_output(error),
+            pipeline::Error::Inspect(error) => of_inspect(error),
             _ => None,
         };
     }
@@ -313,6 +315,24 @@ fn of_output(error: &OutputError) -> Option<String> {
         }
         OutputError::Name { .. } => None,
     }
+}
+
+fn of_inspect(error: &inspect::Error) -> Option<String> {
+    use inspect::{Error as E, Problem};
+    let hint = match error {
+        E::ScratchFull(_) | E::Scratch { .. } => {
+            "name another folder for temporary files in the environment variable TMPDIR"
+        }
+        E::UnknownFormat(_) | E::NoDiskInside { .. } => {
+            "an image in a folder is named `oci:DIR`, one in an archive `oci-archive:FILE`"
+        }
+        E::Format { source: Problem::BackingFile(_) | Problem::Variety { .. }, .. } => {
+            "make one whole disk of it first, with `qemu-img convert -O qcow2` for instance"
+        }
+        E::OtherFormat { .. } => "convert it first, with `qemu-img convert -O qcow2` for instance",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn of_io(error: &io::Error) -> Option<String> {

@@ -11,6 +11,7 @@
 //! | `report` | an error as text, with its causes |
 //! | `hint` | what to do about it |
 //! | `signals` | Ctrl-C |
+//! | `inspect` | reports on images and disks, as text or JSON |
 //! | `generate` | completions and manual pages |
 //!
 //! stdout gets the paths of the artifacts, one a line, when everything is complete; everything else
@@ -38,6 +39,7 @@ mod config;
 mod drop_in;
 mod generate;
 mod hint;
+mod inspect;
 mod progress;
 mod report;
 mod request;
@@ -61,6 +63,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match args.command {
         Command::Build(args) => return build(&args, &around),
         Command::Config { command } => return config(&command, &around),
+        Command::Inspect(args) => return inspect::run(&args, &around),
         Command::Completions { shell } => print(&generate::completions(shell)),
         Command::Man { directory } => generate::man(&directory),
     };
@@ -132,7 +135,7 @@ fn print_paths(paths: &[PathBuf], screen: &dyn Screen) -> ExitCode {
     }
 }
 
-/// What a command other than `build` can fail at.
+/// What a command that builds nothing can fail at.
 #[derive(Debug, thiserror::Error)]
 enum OutputError {
     /// stdout takes nothing.

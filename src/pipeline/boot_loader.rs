@@ -42,18 +42,10 @@ pub(super) fn write<V: Volume>(
     let files = ImageFiles::new(&sysroot.store, tree);
     let layout = &decisions.layout;
     let boot_uuid = layout.boot().uuid.to_string();
+    let vmlinuz = &decisions.kernel.vmlinuz;
     let target = loader::Target {
-        arch: request.arch,
-        boot_uuid: &boot_uuid,
-        boot: boot_place(layout),
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
-        vmlinuz: &decisions.kernel.vmlinuz,
-        bios: bios(request, layout, raw),
-        menu: menu(inputs.profile),
-        reads: loader::Reads {
-            console: request.settings.grub.is_some(),
-            ignition: request.settings.ignition.is_some(),
-        },
+        ..target(inputs, layout, raw, &boot_uuid, vmlinuz)
     };
     let loader = loader::plan(&files, target)?;
     if loader.has_bridge() {
@@ -78,6 +70,30 @@ pub(super) fn write<V: Volume>(
     }
     let start = bios_place(&decisions.layout, raw).map(|(start, _)| start);
     Ok((esp, start.zip(loader.bios)))
+}
+
+/// What the boot loader is to find on the disk of this layout; `boot_uuid` is that of its `/boot`.
+pub(super) fn target<'a>(
+    inputs: Inputs<'_>,
+    layout: &Layout,
+    raw: &[RawFile],
+    boot_uuid: &'a str,
+    vmlinuz: &'a str,
+) -> loader::Target<'a> {
+    let request = inputs.request;
+    loader::Target {
+        arch: request.arch,
+        boot_uuid,
+        boot: boot_place(layout),
+        skip_boot_uuid: false,
+        vmlinuz,
+        bios: bios(request, layout, raw),
+        menu: menu(inputs.profile),
+        reads: loader::Reads {
+            console: request.settings.grub.is_some(),
+            ignition: request.settings.ignition.is_some(),
+        },
+    }
 }
 
 /// Makes a file of `/boot`, and directories on the way that nobody but root may read.
@@ -114,7 +130,7 @@ fn bios_place(layout: &Layout, raw: &[RawFile]) -> Option<(ByteOffset, ByteLen)>
 }
 
 /// Whether the disk is to boot from BIOS, and where GRUB's image then goes.
-pub(super) fn bios(request: &Request, layout: &Layout, raw: &[RawFile]) -> loader::Bios {
+fn bios(request: &Request, layout: &Layout, raw: &[RawFile]) -> loader::Bios {
     let Some((start, len)) = bios_place(layout, raw) else { return loader::Bios::No };
     let start = match (request.bios, Lba::at(start, SectorSize::B512)) {
         (Bios::Off, _) | (_, None) => return loader::Bios::No,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::digest::Sha256Digest;
 use crate::format::containerdisk::ContainerdiskError;
 use crate::{
-    boot, config, customize, format, fs, layers, ostree, output, partition, plan, registry, selinux,
+    boot, config, customize, format, fs, inspect, layers, ostree, output, partition, plan,
+    registry, selinux,
 };
 
 /// Why a build failed. Nothing is left behind but what was there before.
@@ -98,6 +99,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A disk cannot be looked at.
+    #[error(transparent)]
+    Inspect(#[from] inspect::Error),
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,

@@ -16,6 +16,7 @@ mod entries;
 mod error;
 pub mod further;
 pub mod import;
+pub mod inspect;
 pub mod install;
 mod likely;
 mod mounts;
@@ -76,6 +77,17 @@ pub fn open_source(
     reporter: &Arc<dyn Reporter>,
     cancel: &Cancel,
 ) -> Result<Source, Error> {
+    let source = open_any(request, reporter, cancel)?;
+    registry::check_bootable(source.image(), request.arch)?;
+    Ok(source)
+}
+
+/// Opens an image that need not be bootable.
+fn open_any(
+    request: &Request,
+    reporter: &Arc<dyn Reporter>,
+    cancel: &Cancel,
+) -> Result<Source, Error> {
     let options = registry::Options {
         arch: request.arch,
         cancel: cancel.clone(),
@@ -88,9 +100,7 @@ pub fn open_source(
         scratch: request.output.clone(),
         ..registry::Options::new(request.arch)
     };
-    let source = Source::open(&request.source, &options)?;
-    registry::check_bootable(source.image(), request.arch)?;
-    Ok(source)
+    Ok(Source::open(&request.source, &options)?)
 }
 
 /// What the installed system updates from: as asked for, else the source.

@@ -38,6 +38,13 @@ pub(super) fn options(planned: &Ext4, time: Timestamp) -> ext4::Options {
     }
 }
 
+/// The same for one beside root, of this least size.
+pub(super) fn further_options(planned: &Ext4, least: ByteLen, time: Timestamp) -> ext4::Options {
+    let usual = ext4::Options::default().growth_limit;
+    let growth_limit = ByteLen(least.0.saturating_mul(GROWTH)).min(usual);
+    ext4::Options { growth_limit, ..options(planned, time) }
+}
+
 /// Files for partitions that have no place yet. They vanish with this.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -62,10 +69,7 @@ impl Waiting {
     /// A file with an ext4 to be filled.
     pub(super) fn ext4(&mut self, planned: &Ext4, least: ByteLen) -> Result<Writer, Error> {
         let canvas = Window::new(FileCanvas::new(self.create()?), ByteOffset(0));
-        let usual = ext4::Options::default().growth_limit;
-        let growth_limit = ByteLen(least.0.saturating_mul(GROWTH)).min(usual);
-        let options = ext4::Options { growth_limit, ..options(planned, self.time) };
-        Ok(ext4::Writer::create(canvas, options)?)
+        Ok(ext4::Writer::create(canvas, further_options(planned, least, self.time))?)
     }
 
     /// A copy of a file of the root file system.
