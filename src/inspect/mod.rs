@@ -28,6 +28,6 @@ pub use error::{Error, Problem};
 pub use filesystem::fuzz_fat;
 pub use knowledge::{CommitFacts, Knowledge};
 pub use partitions::fuzz_gpt;
-pub use reader::{Scratch, fuzz_disk};
+pub use reader::{Scratch, fuzz_disk, fuzz_tar};
 pub use system::selinux_config;
 pub use time::rfc3339;

@@ -151,3 +151,68 @@ pub fn fuzz_gpt(bytes: &[u8]) {
         assert!(partitions.len() <= MOST_ENTRIES_BYTES / 128, "{}", count(partitions.len()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::reader::Memory;
+    use std::io::Cursor;
+
+    /// A table by another writer.
+    fn disk(sector: u64) -> Vec<u8> {
+        let mut disk = Cursor::new(vec![0; 4 << 20]);
+        let mut gpt = gptman::GPT::new_from(&mut disk, sector, [5; 16]).unwrap();
+        gpt[3] = gptman::GPTPartitionEntry {
+            partition_type_guid: [
+                0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0, 0xa0, 0xc9, 0x3e,
+                0xc9, 0x3b,
+            ],
+            unique_partition_guid: [1; 16],
+            starting_lba: 256,
+            ending_lba: 299,
+            attribute_bits: 4,
+            partition_name: "ESP é".into(),
+        };
+        gpt.write_into(&mut disk).unwrap();
+        disk.into_inner()
+    }
+
+    #[test]
+    fn tables_of_both_sector_sizes_are_read() {
+        for sector in [512, 4096] {
+            let (table, partitions) = read(&Memory(disk(sector))).unwrap();
+            assert_eq!(table.sector_size_bytes, sector);
+            assert_eq!((table.primary.as_str(), table.backup.as_str()), ("good", "good"));
+            assert_eq!(table.guid.as_deref(), Some("05050505-0505-0505-0505-050505050505"));
+            let [esp] = partitions.as_slice() else { panic!("{partitions:?}") };
+            assert_eq!((esp.number, esp.name.as_str(), esp.attributes), (3, "ESP é", 4));
+            assert_eq!(esp.r#type.as_deref(), Some("esp"));
+            assert_eq!((esp.start_bytes, esp.length_bytes), (256 * sector, 44 * sector));
+        }
+    }
+
+    #[test]
+    fn either_copy_will_do() {
+        let good = disk(512);
+        let last = good.len() - 512;
+        let damaged = |places: &[usize]| {
+            let mut bytes = good.clone();
+            for place in places {
+                bytes[*place] ^= 1;
+            }
+            read(&Memory(bytes)).map(|(table, found)| (table.primary, table.backup, found.len()))
+        };
+        let states = |primary: &str, backup: &str, count| {
+            Some((primary.to_owned(), backup.to_owned(), count))
+        };
+        assert_eq!(damaged(&[512 + 40]), states("damaged", "good", 1));
+        assert_eq!(damaged(&[512]), states("missing", "good", 1));
+        assert_eq!(damaged(&[1024 + 256]), states("damaged", "good", 1));
+        assert_eq!(damaged(&[last + 90]), states("good", "damaged", 1));
+        assert_eq!(damaged(&[512 + 40, last + 40]), states("damaged", "damaged", 0));
+        assert_eq!(damaged(&[512, last]), None);
+        let longer = [&good[..], &[0; 4096]].concat();
+        let (table, _) = read(&Memory(longer)).unwrap();
+        assert_eq!(table.backup, "missing");
+    }
+}

@@ -270,3 +270,71 @@ pub fn fuzz_fat(bytes: &[u8]) {
         let _ = (fat.facts(), fat.files());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::reader::Memory;
+    use std::io::{Cursor, Write as _};
+    use std::rc::Rc;
+
+    /// A FAT by another writer, with names of all kinds; how many clusters that writer counts as used.
+    fn volume(len: usize, kind: fatfs::FatType) -> (Fat, u64) {
+        let mut image = Cursor::new(vec![0; len]);
+        let options = fatfs::FormatVolumeOptions::new()
+            .fat_type(kind)
+            .volume_id(0x1234_ABCD)
+            .volume_label(*b"EFI-SYSTEM ");
+        fatfs::format_volume(&mut image, options).unwrap();
+        let used = {
+            let volume = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new()).unwrap();
+            let root = volume.root_dir();
+            let boot = root.create_dir("EFI").unwrap().create_dir("BOOT").unwrap();
+            boot.create_file("BOOTX64.EFI").unwrap().write_all(&[1; 50_000]).unwrap();
+            for number in 0..200 {
+                let name = format!("a name of more than thirteen characters {number}");
+                boot.create_file(&name).unwrap().write_all(b"x").unwrap();
+            }
+            root.create_file("gone").unwrap();
+            root.remove("gone").unwrap();
+            let stats = volume.stats().unwrap();
+            u64::from(stats.total_clusters() - stats.free_clusters())
+                * u64::from(stats.cluster_size())
+        };
+        let partition: Shared = Rc::new(Memory(image.into_inner()));
+        (Fat::open(&partition).unwrap(), used)
+    }
+
+    #[test]
+    fn all_widths_are_read() {
+        use fatfs::FatType::{Fat12, Fat16, Fat32};
+        for (len, kind) in [(2 << 20, Fat12), (32 << 20, Fat16), (64 << 20, Fat32)] {
+            let (fat, used) = volume(len, kind);
+            let facts = fat.facts();
+            assert_eq!(facts.label.as_deref(), Some("EFI-SYSTEM"), "{kind:?}");
+            assert_eq!(facts.uuid.as_deref(), Some("1234-ABCD"));
+            assert_eq!(facts.used_bytes, Some(used), "{kind:?}");
+            let files = fat.files().unwrap();
+            assert_eq!(files.len(), 201, "{kind:?}");
+            assert_eq!(files[0].path, "EFI/BOOT/BOOTX64.EFI");
+            assert_eq!(files[0].len, 50_000);
+            let long = "EFI/BOOT/a name of more than thirteen characters 199";
+            assert!(files.iter().any(|file| file.path == long && file.len == 1), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_fat() {
+        let mut image = Cursor::new(vec![0; 2 << 20]);
+        fatfs::format_volume(&mut image, fatfs::FormatVolumeOptions::new()).unwrap();
+        let bytes = image.into_inner();
+        let open = |bytes: Vec<u8>| Fat::open(&(Rc::new(Memory(bytes)) as Shared));
+        assert!(open(bytes.clone()).is_some());
+        assert!(open(bytes[..1 << 20].to_vec()).is_none());
+        for (at, value) in [(0, 0), (11, 3), (13, 0), (13, 3), (14, 0), (16, 0), (22, 255)] {
+            let mut wrong = bytes.clone();
+            wrong[at] = value;
+            assert!(at == 22 || open(wrong).is_none(), "{at}");
+        }
+    }
+}

@@ -34,6 +34,7 @@ use std::rc::Rc;
 pub use detect::{Opened, fuzz_disk, open};
 pub use file::{FileImage, Memory, Part};
 pub use scratch::Scratch;
+pub use tar::fuzz_tar;
 
 use super::error::Problem;
 

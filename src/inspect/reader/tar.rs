@@ -280,3 +280,106 @@ fn pax(records: &[u8]) -> (Option<String>, Option<u64>) {
     }
     (name, size)
 }
+
+/// For fuzzing: goes through a tar.
+pub fn fuzz_tar(bytes: &[u8]) {
+    let image: Shared = std::rc::Rc::new(super::Memory(bytes.to_vec()));
+    let mut tar = Tar::new(Stream::new(image));
+    while let Ok(Some(member)) = tar.next() {
+        assert!(member.pieces.iter().all(|(at, len)| at + len <= member.len), "{member:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::reader::Memory;
+    use std::rc::Rc;
+
+    fn header(name: &str, kind: u8, size: u64) -> [u8; BLOCK] {
+        let mut block = [0; BLOCK];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+        block[156] = kind;
+        block[257..262].copy_from_slice(b"ustar");
+        summed(block)
+    }
+
+    fn summed(mut block: [u8; BLOCK]) -> [u8; BLOCK] {
+        block[148..156].fill(b' ');
+        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block
+    }
+
+    fn members(bytes: Vec<u8>) -> Result<Vec<Member>, Problem> {
+        let mut tar = Tar::new(Stream::new(Rc::new(Memory(bytes))));
+        std::iter::from_fn(|| tar.next().transpose()).collect()
+    }
+
+    fn padded_to_block(text: &str) -> Vec<u8> {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(BLOCK, 0);
+        bytes
+    }
+
+    #[test]
+    fn names_and_sizes_of_pax_count() {
+        let records = "13 size=1000\n22 path=disk/disk.img\n";
+        let bytes = [
+            &header("pax", b'x', 37)[..],
+            &padded_to_block(records),
+            &header("short", b'0', 0),
+            &[7; 1024],
+            &header("folder", b'5', 0),
+            &header("next", b'0', 3),
+            &padded_to_block("abc"),
+            &[0; 1024],
+        ]
+        .concat();
+        let found = members(bytes).unwrap();
+        let expected = [("disk/disk.img", 1000), ("next", 3)].map(|(name, len)| Member {
+            name: name.to_owned(),
+            len,
+            pieces: vec![(0, len)],
+        });
+        assert_eq!(found, expected);
+    }
+
+    fn sparse(pieces: &[(u64, u64)], real: u64, size: u64) -> Result<Vec<Member>, Problem> {
+        let mut block = header("disk.raw", b'S', size);
+        for (place, (offset, len)) in block[386..].chunks_exact_mut(24).zip(pieces) {
+            place.copy_from_slice(format!("{offset:011o}\0{len:011o}\0").as_bytes());
+        }
+        // too large for eleven octal digits: a binary number
+        block[483] = 0x80;
+        block[487..495].copy_from_slice(&real.to_be_bytes());
+        members([&summed(block)[..], &[1; 1536], &[0; 1024]].concat())
+    }
+
+    #[test]
+    fn maps_of_sparse_files_must_add_up() {
+        let good = sparse(&[(512, 512), (4096, 600), (10_000, 0)], 10_000, 1112).unwrap();
+        assert_eq!(good[0].len, 10_000);
+        assert_eq!(good[0].pieces, [(512, 512), (4096, 600), (10_000, 0)]);
+        for (pieces, real) in [
+            (&[(4096, 600), (512, 512)][..], 10_000),
+            (&[(512, 512), (1000, 600)], 10_000),
+            (&[(512, 512), (4096, 600)], 4000),
+            (&[(512, 1113)], 10_000),
+        ] {
+            assert!(matches!(sparse(pieces, real, 1112), Err(Problem::Signature(_))), "{pieces:?}");
+        }
+        let huge = sparse(&[(512, 1112)], LIMIT_BYTES + 1, 1112);
+        assert!(matches!(huge, Err(Problem::TooLarge(_))));
+    }
+
+    #[test]
+    fn damaged_headers_are_seen() {
+        let mut block = header("x", b'0', 0);
+        block[0] = b'y';
+        assert!(matches!(members(block.to_vec()), Err(Problem::Checksum(_))));
+        assert!(members(header("x", b'0', 1000)[..400].to_vec()).is_err());
+        assert!(matches!(members(header("x", b'L', 2 << 20).to_vec()), Err(Problem::Value { .. })));
+    }
+}
