@@ -28,7 +28,7 @@ fn run(words: &[&str]) -> Ran {
 fn help_names_the_commands_and_options() {
     let top = run(&["--help"]);
     assert_eq!(top.code, 0);
-    for word in ["build", "completions", "man"] {
+    for word in ["build", "inspect", "completions", "man"] {
         assert!(top.stdout.contains(word), "{word}");
     }
     let build = run(&["build", "--help"]);
@@ -153,7 +153,7 @@ fn manual_pages_are_written_one_for_each_command() {
     let pages = folder.path().join("share/man1");
     let ran = run(&["man", pages.to_str().unwrap()]);
     assert_eq!((ran.code, ran.stderr.as_str(), ran.stdout.as_str()), (0, "", ""));
-    for command in ["", "-build", "-completions", "-man"] {
+    for command in ["", "-build", "-inspect", "-completions", "-man"] {
         let page = fs::read_to_string(pages.join(format!("bootc-image{command}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{command}");
     }

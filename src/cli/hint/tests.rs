@@ -143,3 +143,19 @@ fn settings_that_the_image_cannot_carry_out() {
     check(&group("group"), "[[customizations.group]]");
     check(&group("user"), "[[customizations.user]]");
 }
+
+#[test]
+fn disks_that_cannot_be_looked_at() {
+    use inspect::reader::Format;
+    use inspect::{Error as E, Problem};
+    let path = || PathBuf::from("disk");
+    check(&pipeline::Error::Inspect(E::ScratchFull(path())), "TMPDIR");
+    check(&pipeline::Error::Inspect(E::UnknownFormat(path())), "`oci:DIR`");
+    let what = "a container image";
+    check(&pipeline::Error::Inspect(E::NoDiskInside { path: path(), what }), "`oci-archive:FILE`");
+    let source = Problem::BackingFile("base".to_owned());
+    let backed = E::Format { path: path(), format: Format::Qcow2, source };
+    check(&pipeline::Error::Inspect(backed), "qemu-img convert");
+    let encrypted = E::Format { path: path(), format: Format::Qcow2, source: Problem::Encrypted };
+    assert_eq!(hint(&pipeline::Error::Inspect(encrypted)), None);
+}
