@@ -189,8 +189,8 @@ fn version(config: &str) -> Option<String> {
 pub fn selinux_config(text: &str) -> Selinux {
     let value = |wanted: &str| {
         let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-        let values = lines.filter_map(|line| line.split_once('='));
-        let last = values.filter(|(key, _)| key.trim() == wanted).last();
+        let mut values = lines.filter_map(|line| line.split_once('='));
+        let last = values.rfind(|(key, _)| key.trim() == wanted);
         last.map(|(_, value)| value.trim().to_owned())
     };
     Selinux { mode: value("SELINUX"), policy: value("SELINUXTYPE") }

@@ -136,7 +136,7 @@ impl Fat {
             Width::Twelve => {
                 let place = at + at / 2;
                 let pair = (place + 2 <= self.table.len()).then(|| le16(&self.table, place))?;
-                Some(u32::from(if at % 2 == 0 { pair & 0xFFF } else { pair >> 4 }))
+                Some(u32::from(if at.is_multiple_of(2) { pair & 0xFFF } else { pair >> 4 }))
             }
         }
     }
@@ -274,9 +274,8 @@ pub fn fuzz_fat(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::reader::Memory;
+    use crate::inspect::reader::{Memory, shared};
     use std::io::{Cursor, Write as _};
-    use std::rc::Rc;
 
     /// A FAT by another writer, with names of all kinds; how many clusters that writer counts as used.
     fn volume(len: usize, kind: fatfs::FatType) -> (Fat, u64) {
@@ -301,7 +300,7 @@ mod tests {
             u64::from(stats.total_clusters() - stats.free_clusters())
                 * u64::from(stats.cluster_size())
         };
-        let partition: Shared = Rc::new(Memory(image.into_inner()));
+        let partition = shared(Memory(image.into_inner()));
         (Fat::open(&partition).unwrap(), used)
     }
 
@@ -328,7 +327,7 @@ mod tests {
         let mut image = Cursor::new(vec![0; 2 << 20]);
         fatfs::format_volume(&mut image, fatfs::FormatVolumeOptions::new()).unwrap();
         let bytes = image.into_inner();
-        let open = |bytes: Vec<u8>| Fat::open(&(Rc::new(Memory(bytes)) as Shared));
+        let open = |bytes: Vec<u8>| Fat::open(&shared(Memory(bytes)));
         assert!(open(bytes.clone()).is_some());
         assert!(open(bytes[..1 << 20].to_vec()).is_none());
         for (at, value) in [(0, 0), (11, 3), (13, 0), (13, 3), (14, 0), (16, 0), (22, 255)] {

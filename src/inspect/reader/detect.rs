@@ -10,7 +10,8 @@ use super::tar::{self, Stream, Tar};
 use super::vhdx::Vhdx;
 use super::vmdk::Vmdk;
 use super::{
-    DiskImage as _, FileImage, Format, Memory, Part, Shared, layout, unpack, vhd, vhdx, vmdk,
+    DiskImage as _, FileImage, Format, Memory, Part, Shared, layout, shared, unpack, vhd, vhdx,
+    vmdk,
 };
 use crate::inspect::bytes::{index, le32};
 use crate::inspect::error::{Error, Problem};
@@ -122,7 +123,7 @@ fn packed(
     let archive = || Error::NoDiskInside { path: path.to_owned(), what: "an archive" };
     let (disk, format) = if head.starts_with(unpack::ZSTD) {
         let disk = unpack::whole(file, scratch).or_else(stopped(path, Format::RawZst))?;
-        (Rc::new(disk) as Shared, Format::RawZst)
+        (shared(disk), Format::RawZst)
     } else if head.starts_with(unpack::GZIP) {
         let first = unpack::peek(Rc::clone(&file)).map_err(Stopped::from);
         if !tar::is_header(&first.or_else(stopped(path, Format::Gce))?) {
@@ -130,7 +131,7 @@ fn packed(
         }
         let is_wanted = |member: &tar::Member| member.name.trim_start_matches("./") == GCE_NAME;
         let found = unpack::member(file, scratch, is_wanted).or_else(stopped(path, Format::Gce))?;
-        (Rc::new(found.ok_or_else(archive)?.1) as Shared, Format::Gce)
+        (shared(found.ok_or_else(archive)?.1), Format::Gce)
     } else if tar::is_header(head) {
         let disk = vmdk_in(file).map_err(Stopped::from).or_else(stopped(path, Format::Ova))?;
         (disk.ok_or_else(archive)?, Format::Ova)
@@ -203,10 +204,10 @@ fn is_disk(head: &[u8]) -> bool {
 pub fn fuzz_disk(bytes: &[u8]) {
     let file: Shared = Rc::new(Memory(bytes.to_vec()));
     let opened: [Result<Shared, Problem>; 5] = [
-        Qcow2::open(Rc::clone(&file)).map(|disk| Rc::new(disk) as Shared),
-        Vmdk::open(Rc::clone(&file)).map(|disk| Rc::new(disk) as Shared),
-        Vhdx::open(Rc::clone(&file)).map(|disk| Rc::new(disk) as Shared),
-        vhd::open(Rc::clone(&file)).map(|disk| Rc::new(disk) as Shared),
+        Qcow2::open(Rc::clone(&file)).map(shared),
+        Vmdk::open(Rc::clone(&file)).map(shared),
+        Vhdx::open(Rc::clone(&file)).map(shared),
+        vhd::open(Rc::clone(&file)).map(shared),
         vmdk_in(file).map(|disk| disk.unwrap_or_else(|| Rc::new(Memory::default()))),
     ];
     let mut buffer = vec![0; 70_000];

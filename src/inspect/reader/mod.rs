@@ -53,6 +53,11 @@ pub trait DiskImage: fmt::Debug {
 /// A disk or a part of it, shared.
 pub type Shared = Rc<dyn DiskImage>;
 
+/// A disk that can be shared.
+pub fn shared(disk: impl DiskImage + 'static) -> Shared {
+    Rc::new(disk)
+}
+
 /// A disk format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
