@@ -35,6 +35,10 @@ fn refusal(path: &Path) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// Several frames, and one to be skipped, as the seekable format has it.
+const FRAMES: &str = "(head -c 1048576 \"$1\" | zstd -q; tail -c +1048577 \"$1\" | zstd -q -1; \
+                      printf '\\136\\052\\115\\030\\004\\000\\000\\000abcd') > \"$2\"";
+
 struct Built {
     folder: tempfile::TempDir,
     manifest: Value,
@@ -125,6 +129,7 @@ fn every_format_tells_the_same() {
         ("vhdx", None, built.converted("disk.vhdx", "vhdx", &["-o", "subformat=dynamic"])),
         ("gce", None, built.made("sparse.tar.gz", "tar", sparse)),
         ("gce", None, built.made("dense.tar.gz", "tar", dense)),
+        ("raw.zst", None, built.made("frames.raw.zst", "zstd", FRAMES)),
         ("raw.zst", None, built.made("disk.raw.zst", "zstd", "zstd -q -1 \"$1\" -o \"$2\"")),
     ];
     if files.iter().any(|(format, _, path)| *format == "vmdk" && path.is_some()) {
