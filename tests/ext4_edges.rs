@@ -378,3 +378,28 @@ fn a_name_may_be_taken_once() {
     }
     assert!(matches!(writer.required(), Err(Error::DuplicateName { name }) if name == "x"));
 }
+
+#[test]
+fn sizes_for_another_seed_are_those_of_that_seed() {
+    let fill = |hash_seed: [u8; 16]| {
+        let image = Image::new();
+        let mut writer = image.writer(Options { hash_seed, ..options() });
+        let file = writer.file(&Meta::root_owned(0o644), b"").unwrap();
+        for directory in 0..2 {
+            let made = writer.directory(&Meta::root_owned(0o755)).unwrap();
+            writer.link(writer.root(), &[b'a' + directory], made).unwrap();
+            for number in 0..2000_usize {
+                let name = format!("{number:04}{}", "x".repeat(number * 7 % 250));
+                writer.link(made, name.as_bytes(), file).unwrap();
+            }
+        }
+        (image, writer)
+    };
+    let (_image, writer) = fill([1; 16]);
+    let here = writer.required().unwrap();
+    let other = (2..200).map(|seed| [seed; 16]);
+    let mut other = other.map(|seed| (seed, writer.required_with(&seed).unwrap()));
+    let (seed, size) = other.find(|(_, size)| *size != here).expect("the seed matters");
+    let (_other, writer) = fill(seed);
+    assert_eq!(writer.required().unwrap(), size);
+}
