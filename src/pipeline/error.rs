@@ -65,9 +65,6 @@ pub enum Error {
     /// What the owner wants cannot be had in this image.
     #[error(transparent)]
     Customize(#[from] customize::Error),
-    /// What the image says of its disk is wrong.
-    #[error(transparent)]
-    ImageDisk(#[from] config::blueprint::EmbeddedError),
     /// The plan cannot be carried out, for instance because the disk is too small.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),

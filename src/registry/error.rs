@@ -370,6 +370,14 @@ pub enum Error {
         /// How many bytes it took.
         position: u64,
     },
+    /// More signatures, or things beside an image, than are looked at.
+    #[error("the image has {count} signatures or other attachments, more than the {limit} allowed")]
+    TooManySignatures {
+        /// How many there are.
+        count: usize,
+        /// The most we look at.
+        limit: usize,
+    },
     /// The user wants to stop.
     #[error("cancelled")]
     Cancelled,

@@ -6,12 +6,15 @@
 //! | `index.json` | the images; the annotation `org.opencontainers.image.ref.name` is the tag |
 //! | `blobs/sha256/<64 hex>` | manifests, configs and layers |
 //!
+//! Signatures may lie beside the images; what is one of them is no image to choose.
+//!
 //! An archive is indexed once, then its blobs are read in place; so it must not be compressed.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use super::attachments::{self, BUNDLE_0_3, referrers_tag, signature_tag};
 use super::error::Error;
 use super::manifest::{Index, IndexEntry};
 use super::model::MANIFEST_LIMIT_BYTES;
@@ -77,12 +80,37 @@ impl Layout {
         }
     }
 
+    /// `index.json`.
+    fn index(&self) -> Result<Index, Error> {
+        let (path, missing) = (self.path.clone(), "index.json");
+        let Some(file) = self.open(missing)? else {
+            return Err(Error::NotALayout { path, missing });
+        };
+        let limit = MANIFEST_LIMIT_BYTES;
+        let bytes = read_limited(file, limit).map_err(|source| Error::File { path, source })?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if size > limit {
+            return Err(Error::TooLarge { what: "layout's index", size, limit });
+        }
+        Index::parse(&bytes)
+    }
+
+    fn manifests<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a IndexEntry>,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let entries: Vec<_> = entries.collect();
+        attachments::check_count(entries.len())?;
+        entries.into_iter().map(|entry| self.manifest(entry.digest()?, entry.size)).collect()
+    }
+
     fn choose<'a>(&self, index: &'a Index) -> Result<&'a IndexEntry, Error> {
-        let entries = &index.manifests;
+        let all = &index.manifests;
+        let entries: Vec<_> = all.iter().filter(|entry| !is_attachment(entry)).collect();
         let available = || entries.iter().filter_map(|e| e.ref_name().map(str::to_owned)).collect();
         let path = self.path.clone();
         match (&self.tag, entries.as_slice()) {
-            (Some(tag), _) => entries
+            (Some(tag), _) => all
                 .iter()
                 .find(|entry| entry.ref_name() == Some(tag))
                 .ok_or_else(|| Error::NoSuchTag { path, tag: tag.clone(), available: available() }),
@@ -96,17 +124,7 @@ impl Layout {
 
 impl Store for Layout {
     fn top(&self) -> Result<Top, Error> {
-        let (path, missing) = (self.path.clone(), "index.json");
-        let Some(file) = self.open(missing)? else {
-            return Err(Error::NotALayout { path, missing });
-        };
-        let limit = MANIFEST_LIMIT_BYTES;
-        let bytes = read_limited(file, limit).map_err(|source| Error::File { path, source })?;
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if size > limit {
-            return Err(Error::TooLarge { what: "layout's index", size, limit });
-        }
-        let index = Index::parse(&bytes)?;
+        let index = self.index()?;
         let entry = self.choose(&index)?;
         let digest = entry.digest()?;
         let bytes = self.manifest(digest, entry.size)?;
@@ -122,6 +140,40 @@ impl Store for Layout {
         let found = self.open(&format!("blobs/sha256/{digest}"))?;
         found.ok_or_else(|| Error::MissingBlob { digest, path: self.path.clone() })
     }
+
+    fn signature_manifests(&self, digest: Sha256Digest) -> Result<Vec<Vec<u8>>, Error> {
+        let tag = signature_tag(digest);
+        let is_signature = |entry: &&IndexEntry| {
+            entry.ref_name() == Some(&tag) || entry.cosign_kind() == Some("sigs")
+        };
+        let index = self.index()?;
+        self.manifests(index.manifests.iter().filter(is_signature))
+    }
+
+    fn referrers(&self, digest: Sha256Digest) -> Result<Vec<Vec<u8>>, Error> {
+        let index = self.index()?;
+        let tag = referrers_tag(digest);
+        if let Some(entry) = index.manifests.iter().find(|entry| entry.ref_name() == Some(&tag)) {
+            let kept = Index::parse(&self.manifest(entry.digest()?, entry.size)?)?;
+            let bundles = |entry: &&IndexEntry| entry.artifact_type() == Some(BUNDLE_0_3);
+            return self.manifests(kept.manifests.iter().filter(bundles));
+        }
+        let unnamed = |entry: &&IndexEntry| entry.ref_name().is_none() && !entry.is_index();
+        let subject = Some(digest.to_oci());
+        let mut found = self.manifests(index.manifests.iter().filter(unnamed))?;
+        found.retain(|bytes| {
+            let manifest = attachments::Manifest::parse(bytes).ok();
+            manifest.and_then(|manifest| manifest.subject).map(|s| s.digest) == subject
+        });
+        Ok(found)
+    }
+}
+
+/// Whether an entry of the index is something beside an image.
+fn is_attachment(entry: &IndexEntry) -> bool {
+    entry.ref_name().is_some_and(attachments::is_attachment_tag)
+        || matches!(entry.cosign_kind(), Some("sigs" | "atts"))
+        || entry.artifact_type().is_some()
 }
 
 fn is_layout_file(name: &str) -> bool {

@@ -42,6 +42,7 @@ pub(crate) struct IndexEntry {
     pub(crate) size: u64,
     platform: Option<Platform>,
     annotations: Option<BTreeMap<String, String>>,
+    artifact_type: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -124,6 +125,16 @@ impl IndexEntry {
     /// The name that a layout gives the image.
     pub(crate) fn ref_name(&self) -> Option<&str> {
         Some(self.annotations.as_ref()?.get("org.opencontainers.image.ref.name")?.as_str())
+    }
+
+    /// What `cosign save` says the entry is.
+    pub(crate) fn cosign_kind(&self) -> Option<&str> {
+        self.annotations.as_ref()?.get("kind")?.strip_prefix("dev.cosignproject.cosign/")
+    }
+
+    /// What the entry is, where it is no image.
+    pub(crate) fn artifact_type(&self) -> Option<&str> {
+        self.artifact_type.as_deref()
     }
 
     pub(crate) fn is_index(&self) -> bool {

@@ -24,6 +24,7 @@
 //! | `goconfig`, `timestamp` | the config as the importer gets to see it |
 //! | [`fuzz`] | what fuzzers call |
 //! | `blob` | a reader that vouches for its bytes |
+//! | `attachments` | what lies beside an image and may be a signature |
 //!
 //! # Invariants
 //!
@@ -32,6 +33,7 @@
 //! * The canonical texts equal those that upstream's importer stores: through the same models, in
 //!   the same order. The golden images hold us to it.
 
+mod attachments;
 mod blob;
 mod certificates;
 mod challenge;
@@ -63,6 +65,7 @@ mod target;
 mod timestamp;
 mod upload;
 
+pub use attachments::{Attachment, parse_attachments};
 pub use blob::Blob;
 pub use credentials::Environment;
 pub use error::Error;
@@ -74,5 +77,5 @@ pub use reference::{
     StorageReference,
 };
 pub use retry::Patience;
-pub use source::{Options, Source};
+pub use source::{Named, Options, Source};
 pub use target::TargetRef;

@@ -13,10 +13,12 @@ use reqwest::{Response, StatusCode};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use super::attachments::{BUNDLE_0_3, check_count, referrers_tag, signature_tag};
 use super::certificates;
 use super::client::{Client, Purpose, Trust};
 use super::credentials::{self, Environment};
 use super::error::Error;
+use super::manifest::Index;
 use super::media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use super::model::MANIFEST_LIMIT_BYTES;
 use super::name::RegistryReference;
@@ -94,13 +96,44 @@ impl Remote {
         }
         self
     }
+
+    /// A document that need not be there.
+    fn tagged(&self, tag: &str) -> Result<Option<Top>, Error> {
+        match self.runtime.get().block_on(document(&self.client, tag)) {
+            Ok(top) => Ok(Some(top)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The index of what refers to `digest`: from the registry itself, or where it makes none, from
+    /// the tag that pushers keep instead.
+    fn referrers_index(&self, digest: Sha256Digest) -> Result<Option<Index>, Error> {
+        let kind = BUNDLE_0_3.replace('+', "%2B");
+        let path = format!("referrers/{}?artifactType={kind}", digest.to_oci());
+        let own = match self.runtime.get().block_on(read_document(&self.client, &path)) {
+            Ok(top) => Index::parse(&top.bytes).ok(),
+            // Registries of before OCI 1.1 refuse in ways of their own.
+            Err(Error::NotFound { .. } | Error::Denied { .. }) => None,
+            Err(Error::Status { status: 400..=499 | 501, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if own.as_ref().is_some_and(|index| !index.manifests.is_empty()) {
+            return Ok(own);
+        }
+        let kept = self.tagged(&referrers_tag(digest))?;
+        kept.map(|top| Index::parse(&top.bytes)).transpose()
+    }
 }
 
 /// Fetches a manifest or index by tag or digest.
 async fn document(client: &Client, version: &str) -> Result<Top, Error> {
+    read_document(client, &format!("manifests/{version}")).await
+}
+
+async fn read_document(client: &Client, path: &str) -> Result<Top, Error> {
     let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
-    let path = format!("manifests/{version}");
-    let response = client.get(&path, &accept, None).await?;
+    let response = client.get(path, &accept, None).await?;
     let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     let (media_type, promised) = (header("content-type"), header("docker-content-digest"));
     let limit = MANIFEST_LIMIT_BYTES;
@@ -159,6 +192,18 @@ impl Store for Remote {
         self.runtime.get().spawn(download.run(sender));
         let chunk = io::Cursor::default();
         Ok(Box::new(Chunks { chunks, chunk, _runtime: Arc::clone(&self.runtime) }))
+    }
+
+    fn signature_manifests(&self, digest: Sha256Digest) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(self.tagged(&signature_tag(digest))?.into_iter().map(|top| top.bytes).collect())
+    }
+
+    fn referrers(&self, digest: Sha256Digest) -> Result<Vec<Vec<u8>>, Error> {
+        let Some(index) = self.referrers_index(digest)? else { return Ok(Vec::new()) };
+        let bundles = index.manifests.iter().filter(|e| e.artifact_type() == Some(BUNDLE_0_3));
+        let bundles: Vec<_> = bundles.collect();
+        check_count(bundles.len())?;
+        bundles.into_iter().map(|entry| self.manifest(entry.digest()?, entry.size)).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::attachments::{self, Attachment};
 use super::blob::Blob;
 use super::conf::RegistriesConf;
 use super::credentials::Environment;
@@ -90,10 +91,20 @@ impl fmt::Debug for Options {
 pub struct Source {
     reference: Reference,
     image: Image,
+    documents: Vec<Named>,
     /// The layers as the store keeps them.
     stored: Vec<Layer>,
     store: Box<dyn Store>,
     options: Options,
+}
+
+/// A document on the way from the name to the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// SHA-256 of the bytes.
+    pub digest: Sha256Digest,
+    /// As they were served.
+    pub bytes: Vec<u8>,
 }
 
 /// A place where images are kept.
@@ -104,6 +115,14 @@ pub(crate) trait Store: Send + Sync + fmt::Debug {
     fn manifest(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Vec<u8>, Error>;
     /// A blob, not verified.
     fn blob(&self, digest: Sha256Digest, size_bytes: u64) -> Result<Box<dyn Read + Send>, Error>;
+    /// Manifests whose layers are simple signatures of `digest`. Most places keep none.
+    fn signature_manifests(&self, _digest: Sha256Digest) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(Vec::new())
+    }
+    /// Manifests that refer to `digest` and have sigstore bundles. Most places keep none.
+    fn referrers(&self, _digest: Sha256Digest) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(Vec::new())
+    }
     /// How the layer with that index is kept, where it is not as the manifest says: unpacked.
     fn stored(&self, layer: &Layer, _index: usize) -> Result<Layer, Error> {
         Ok(layer.clone())
@@ -137,14 +156,14 @@ impl Source {
                 return Err(ParseReferenceError::NoHost(name.text.clone()).into());
             }
         };
-        let mut image = resolve(store.as_ref(), options)?;
+        let (mut image, documents) = resolve(store.as_ref(), options)?;
         let stored = (image.layers.iter().enumerate())
             .map(|(index, layer)| store.stored(layer, index))
             .collect::<Result<Vec<_>, _>>()?;
         for (layer, stored) in image.layers.iter_mut().zip(&stored) {
             (layer.size_bytes, layer.compression) = (stored.size_bytes, stored.compression);
         }
-        Ok(Self { reference, image, stored, store, options: options.clone() })
+        Ok(Self { reference, image, documents, stored, store, options: options.clone() })
     }
 
     /// The image's name; a short one is completed.
@@ -155,6 +174,22 @@ impl Source {
     /// What the manifest and the config say.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// The documents that the name led to, the image's manifest last; before it the index, if it was
+    /// chosen from one.
+    pub fn documents(&self) -> &[Named] {
+        &self.documents
+    }
+
+    /// What lies beside the image and may be a signature of it, or of the index it was chosen from.
+    pub fn attachments(&self) -> Result<Vec<Attachment>, Error> {
+        let mut found = Vec::new();
+        for document in &self.documents {
+            let cancel = &self.options.cancel;
+            found.extend(attachments::collect(self.store.as_ref(), document.digest, cancel)?);
+        }
+        Ok(found)
     }
 
     /// Opens the compressed bytes of a layer. The same layer may be opened again, and several at a
@@ -187,8 +222,9 @@ fn complete(
     Ok((Reference::Registry(full), conf))
 }
 
-fn resolve(store: &dyn Store, options: &Options) -> Result<Image, Error> {
+fn resolve(store: &dyn Store, options: &Options) -> Result<(Image, Vec<Named>), Error> {
     let top = store.top()?;
+    let mut documents = Vec::new();
     let (digest, manifest) = match Document::parse(&top.bytes, top.media_type.as_deref())? {
         Document::Manifest(manifest) => (top.digest, manifest),
         Document::Index(index) => {
@@ -199,11 +235,15 @@ fn resolve(store: &dyn Store, options: &Options) -> Result<Image, Error> {
             }
             let bytes = store.manifest(digest, entry.size)?;
             match Document::parse(&bytes, Some(&entry.media_type))? {
-                Document::Manifest(manifest) => (digest, manifest),
+                Document::Manifest(manifest) => {
+                    documents.push(Named { digest, bytes });
+                    (digest, manifest)
+                }
                 Document::Index(_) => return Err(Error::NestedIndex(digest)),
             }
         }
     };
+    documents.insert(0, Named { digest: top.digest, bytes: top.bytes });
     let (config_digest, config_size) = manifest.config()?;
     let config = store.blob(config_digest, config_size)?;
     let config = read_verified(
@@ -214,7 +254,7 @@ fn resolve(store: &dyn Store, options: &Options) -> Result<Image, Error> {
         CONFIG_LIMIT_BYTES,
         &options.cancel,
     )?;
-    image(digest, *manifest, &config)
+    Ok((image(digest, *manifest, &config)?, documents))
 }
 
 /// Reads a small blob whole, and verifies it.
