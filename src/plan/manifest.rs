@@ -79,6 +79,18 @@ pub struct ImageRecord {
     pub kernel: String,
 }
 
+/// The signature that was demanded of the image, and found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureRecord {
+    /// SHA-256 of the key's SubjectPublicKeyInfo in DER, 64 hex digits.
+    pub key_sha256: String,
+    /// What is signed: the image's manifest, or the index it was chosen from.
+    pub digest: String,
+    /// The name that was signed with it, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+}
+
 /// What followed from image and plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskRecord {
@@ -141,6 +153,9 @@ pub struct Manifest {
     pub version: u32,
     /// The image.
     pub image: ImageRecord,
+    /// Who vouches for it; only where that was demanded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureRecord>,
     /// The choices.
     pub plan: Plan,
     /// What followed.
@@ -232,6 +247,7 @@ mod tests {
                 commit: Sha256Digest::of(b"c").to_hex(),
                 kernel: "6.1".to_owned(),
             },
+            signature: None,
             plan: plan(),
             disk: DiskRecord {
                 blocks_sha256: Sha256Digest::of(b"blocks").to_hex(),
@@ -250,6 +266,13 @@ mod tests {
         };
         let text = manifest.to_json();
         assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), manifest);
-        assert!(text.ends_with("}\n"));
+        assert!(text.ends_with("}\n") && !text.contains("signature"));
+        let signature = SignatureRecord {
+            key_sha256: Sha256Digest::of(b"key").to_hex(),
+            digest: manifest.image.digest.clone(),
+            identity: None,
+        };
+        let signed = Manifest { signature: Some(signature), ..manifest };
+        assert_eq!(serde_json::from_str::<Manifest>(&signed.to_json()).unwrap(), signed);
     }
 }
