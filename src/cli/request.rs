@@ -144,6 +144,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         registries_conf: args.registries_conf.clone(),
         cert_dir: args.cert_dir.clone(),
         tls_verify: args.tls_verify,
+        trust: crate::pipeline::Trust::default(),
         environment: around.registry.clone(),
         root_ssh_authorized_keys: (args.root_ssh_authorized_keys.as_deref())
             .map(read_keys)

@@ -8,7 +8,7 @@ use crate::digest::Sha256Digest;
 use crate::format::containerdisk::ContainerdiskError;
 use crate::{
     boot, config, customize, format, fs, inspect, layers, ostree, output, partition, plan,
-    registry, selinux,
+    registry, selinux, trust,
 };
 
 /// Why a build failed. Nothing is left behind but what was there before.
@@ -17,6 +17,31 @@ pub enum Error {
     /// The image cannot be had, or is not one we can use.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// No signature by the user's keys.
+    #[error("verifying the image with the keys of `--verify-key`")]
+    Signature(#[source] trust::Error),
+    /// The signature policy does not let the image in.
+    #[error("the signature policy `{}` does not let this image in", .path.display())]
+    Policy {
+        /// The policy's file.
+        path: PathBuf,
+        /// Why not.
+        source: trust::Error,
+    },
+    /// A key that the signature policy names cannot be read.
+    #[error("reading the key `{}`, which the signature policy names", .path.display())]
+    KeyFile {
+        /// The key's file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A name that has no place in signature policies.
+    #[error("`{name}` is no name that signature policies know")]
+    NoScope {
+        /// The image.
+        name: String,
+    },
     /// A layer is wrong, or could not be written.
     #[error("reading layer {number} of {count} ({})", .digest.to_oci())]
     Layer {

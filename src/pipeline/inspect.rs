@@ -76,7 +76,7 @@ pub fn image(
 ) -> Result<ImageReport, Error> {
     reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
     let request = &Request { output: scratch.folder.clone(), ..request.clone() };
-    let source = open_any(request, reporter, cancel)?;
+    let (source, _) = open_any(request, reporter, cancel)?;
     let image = source.image();
     let warnings = Recorder::new(reporter);
     for message in &image.warnings {

@@ -1,7 +1,7 @@
 //! The conductor: from an image to disks. The only room that knows all others.
 //!
 //! ```text
-//!  open_source ─► install (import, deploy) ─► disk (parts, GPT) ─► artifacts (qcow2, rename)
+//!  open_source (trust) ─► install (import, deploy) ─► disk (parts, GPT) ─► artifacts (rename)
 //! ```
 //!
 //! Each step is a file. Nothing appears under its name before everything is complete: the canvas and
@@ -22,22 +22,25 @@ mod likely;
 mod mounts;
 mod parts;
 pub mod request;
+pub mod trust;
 
 use std::sync::Arc;
 
 use crate::digest::Sha256Digest;
 use crate::plan::ids::Ids;
-use crate::plan::manifest::Plan;
+use crate::plan::manifest::{Plan, SignatureRecord};
 use crate::plan::platform::{self, Platform};
 use crate::plan::size::SizeRequest;
 use crate::progress::{Cancel, Event, Reporter};
 use crate::registry::{self, Reference, Source, TargetRef};
 use crate::spec::Image;
+use crate::trust::Verified;
 use crate::units::MIB;
 use crate::volume::Timestamp;
 
 pub use error::{Error, LayerError};
 pub use request::{Bios, BootLoader, Outcome, Qcow2Compression, Request};
+pub use trust::Trust;
 
 use import::Context;
 
@@ -48,7 +51,7 @@ pub fn build(
     cancel: &Cancel,
 ) -> Result<Outcome, Error> {
     reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
-    let source = open_source(request, reporter, cancel)?;
+    let (source, signature) = open_verified(request, reporter, cancel)?;
     let image = source.image();
     let warnings = Recorder::new(reporter);
     for message in request.notices.iter().chain(&image.warnings) {
@@ -67,27 +70,40 @@ pub fn build(
     let profile = platform.profile();
     let (source, target, ids, profile) = (&source, &target, &ids, &profile);
     let inputs = install::Inputs { request, source, target, ids, time, profile, seed };
+    let signature = signature.map(|signature| tell(&signature, reporter.as_ref()));
     let disk = disk::make(inputs, context)?;
-    artifacts::write(disk, plan, inputs, &warnings, context)
+    artifacts::write(disk, plan, signature, inputs, &warnings, context)
 }
 
-/// Opens the image and checks what its manifest and config promise.
+/// Opens the image and checks what its manifest and config promise, and who vouches for them.
 pub fn open_source(
     request: &Request,
     reporter: &Arc<dyn Reporter>,
     cancel: &Cancel,
 ) -> Result<Source, Error> {
-    let source = open_any(request, reporter, cancel)?;
-    registry::check_bootable(source.image(), request.arch)?;
-    Ok(source)
+    Ok(open_verified(request, reporter, cancel)?.0)
 }
 
-/// Opens an image that need not be bootable.
+/// The image, and the signature that let it in, if one was demanded.
+fn open_verified(
+    request: &Request,
+    reporter: &Arc<dyn Reporter>,
+    cancel: &Cancel,
+) -> Result<(Source, Option<Verified>), Error> {
+    let (source, signature) = open_any(request, reporter, cancel)?;
+    registry::check_bootable(source.image(), request.arch)?;
+    Ok((source, signature))
+}
+
+/// The same of an image that need not be bootable.
 fn open_any(
     request: &Request,
     reporter: &Arc<dyn Reporter>,
     cancel: &Cancel,
-) -> Result<Source, Error> {
+) -> Result<(Source, Option<Verified>), Error> {
+    if !matches!(request.source, Reference::Short(_)) {
+        trust::Gate::new(&request.trust, &request.source)?;
+    }
     let options = registry::Options {
         arch: request.arch,
         cancel: cancel.clone(),
@@ -100,7 +116,20 @@ fn open_any(
         scratch: request.output.clone(),
         ..registry::Options::new(request.arch)
     };
-    Ok(Source::open(&request.source, &options)?)
+    let source = Source::open(&request.source, &options)?;
+    // By now a short name is completed.
+    let signature = trust::Gate::new(&request.trust, source.reference())?.admit(&source)?;
+    Ok((source, signature))
+}
+
+/// Says which signature let the image in, and puts it on record.
+fn tell(signature: &Verified, reporter: &dyn Reporter) -> SignatureRecord {
+    let Verified { key_sha256, digest, identity } = signature;
+    let name = identity.as_deref().map_or(String::new(), |name| format!(" as `{name}`"));
+    let digest = digest.to_oci();
+    let message = format!("the image is signed: {digest}{name}, by the key {key_sha256}");
+    reporter.report(Event::Detail { message });
+    SignatureRecord { key_sha256: key_sha256.to_hex(), digest, identity: identity.clone() }
 }
 
 /// What the installed system updates from: as asked for, else the source.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::trust::Trust;
 use crate::output::Owner;
 use crate::plan::platform::Platform;
 use crate::plan::size::SizeRequest;
@@ -121,6 +122,8 @@ pub struct Request {
     pub cert_dir: Option<PathBuf>,
     /// Whether registries must prove who they are.
     pub tls_verify: bool,
+    /// What vouches for images.
+    pub trust: Trust,
     /// What was read from the environment.
     pub environment: Environment,
     /// What is to be said of the request itself, a sentence each.
@@ -159,6 +162,7 @@ impl Request {
             registries_conf: None,
             cert_dir: None,
             tls_verify: true,
+            trust: Trust::default(),
             environment: Environment::default(),
             notices: Vec::new(),
         }

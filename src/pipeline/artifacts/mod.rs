@@ -24,12 +24,15 @@ use crate::format;
 use crate::output::{OutputError, Owner, Pending, PendingDirectory};
 use crate::plan::ids::Ids;
 use crate::plan::layout::{Content, Layout, Placed, Role};
-use crate::plan::manifest::{DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan};
+use crate::plan::manifest::{
+    DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan, SignatureRecord,
+};
 
 /// Writes all artifacts and the record, then gives them their names.
 pub fn write(
     disk: Disk,
     plan: Plan,
+    signature: Option<SignatureRecord>,
     inputs: Inputs<'_>,
     recorder: &Recorder<'_>,
     context: Context<'_>,
@@ -50,6 +53,7 @@ pub fn write(
             commit: disk.installed.commit.to_hex(),
             kernel: disk.installed.kernel.clone(),
         },
+        signature,
         plan: Plan { stateroot: disk.installed.stateroot.clone(), ..plan },
         disk: disk_record(&disk, inputs.ids, blocks.to_hex()),
         warnings: recorder.warnings(),
