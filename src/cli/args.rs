@@ -162,6 +162,20 @@ pub struct BuildArgs {
     )]
     pub tls_verify: bool,
 
+    /// Demand that the image is signed with the private half of this key (`cosign.pub`); repeat it for
+    /// several keys, of which any suffices.
+    #[arg(long = "verify-key", value_name = "FILE")]
+    pub verify_keys: Vec<PathBuf>,
+
+    /// Demand what this containers policy says [default: `~/.config/containers/policy.json`, else
+    /// `/etc/containers/policy.json`, else nothing].
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_policy")]
+    pub signature_policy: Option<PathBuf>,
+
+    /// Heed no containers policy, not even the host's.
+    #[arg(long)]
+    pub insecure_policy: bool,
+
     /// Show progress on stderr this way.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
     pub progress: ProgressStyle,

@@ -9,6 +9,7 @@ use std::iter;
 
 use super::config::ConfigFileError;
 use super::request::RequestError;
+use super::trust::TrustError;
 use crate::boot::BootError;
 use crate::config::blueprint::{BlueprintError, Problem, Wrong};
 use crate::customize;
@@ -20,6 +21,7 @@ use crate::plan::PlanError;
 use crate::plan::layout::LayoutError;
 use crate::registry::{self, ParseReferenceError};
 use crate::selinux;
+use crate::trust::{self, KeyError};
 
 const NO_SPACE: &str = "free some space, or choose another folder with `--output`";
 const DAMAGED: &str = "the copy of the image is damaged: copy the image again";
@@ -29,6 +31,12 @@ const KARG: &str = "leave it out of `--karg`; if it comes with the image, out of
                     install configuration, or take it away with `--karg-delete`";
 const NOT_BOOTABLE: &str =
     "only bootable images can become disks; was a base container image meant?";
+
+const POLICY: &str = "containers-policy.json(5) says what may be in it; what is not understood there \
+                      must let no image in; another can be given with `--signature-policy`, none with \
+                      `--insecure-policy`";
+const OTHER_PROOF: &str = "give the key of a cosign signature with `--verify-key`, another policy with \
+                           `--signature-policy`, or heed none with `--insecure-policy`";
 
 /// The hint for an error or one of its causes.
 pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
@@ -58,8 +66,10 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             _ => None,
         };
     }
-    if let Some(RequestError::Image(error)) = error.downcast_ref() {
-        return of_reference(error);
+    match error.downcast_ref() {
+        Some(RequestError::Image(error)) => return of_reference(error),
+        Some(RequestError::Trust(TrustError::Policy { .. })) => return Some(POLICY.to_owned()),
+        _ => {}
     }
     if let Some(ConfigFileError::Blueprint(error)) = error.downcast_ref() {
         return of_blueprint(error);
@@ -73,6 +83,8 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_content))
         .or_else(|| error.downcast_ref().and_then(of_output))
         .or_else(|| error.downcast_ref().and_then(of_request))
+        .or_else(|| error.downcast_ref().and_then(of_trust))
+        .or_else(|| error.downcast_ref().and_then(of_key))
         .or_else(|| error.downcast_ref().and_then(of_io))
 }
 
@@ -124,6 +136,38 @@ fn of_settings(error: &customize::Error) -> Option<String> {
         E::NoSuchUnit { .. } => {
             Some("correct its name, or add what brings it to the image".into())
         }
+        _ => None,
+    }
+}
+
+fn of_trust(error: &trust::Error) -> Option<String> {
+    use trust::Error as E;
+    match error {
+        E::Rejected { .. } => Some(
+            "if you trust the image nevertheless, name another policy with `--signature-policy`, or \
+             heed none with `--insecure-policy`"
+                .into(),
+        ),
+        E::NotSupported { .. } | E::Scopes { .. } => Some(OTHER_PROOF.to_owned()),
+        E::Unsigned => Some(
+            "sign it with `cosign sign --key cosign.key IMAGE@DIGEST`; signatures of a local layout \
+             must be in that layout"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+fn of_key(error: &KeyError) -> Option<String> {
+    match error {
+        KeyError::Label(label) if label.ends_with("PRIVATE KEY") => {
+            Some("give the public half: `cosign.pub`, not `cosign.key`".into())
+        }
+        KeyError::Label(_) | KeyError::NotPem | KeyError::NotAKey => Some(
+            "`cosign generate-key-pair` writes one as `cosign.pub`, `openssl pkey -pubout` takes it \
+             from a private key"
+                .into(),
+        ),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@
 //! | `args` | options as typed |
 //! | `drop_in` | what scripts for bootc-image-builder say |
 //! | `surroundings` | environment, host and chance |
-//! | `request` | options as meant |
+//! | `request`, `trust` | options as meant |
 //! | `config` | blueprints: `config check`, `config schema` |
 //! | `progress` | events drawn as bars, lines or JSON |
 //! | `report` | an error as text, with its causes |
@@ -45,6 +45,7 @@ mod report;
 mod request;
 mod signals;
 mod surroundings;
+mod trust;
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;

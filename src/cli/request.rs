@@ -10,6 +10,7 @@ use super::config::{self, ConfigFileError};
 use super::drop_in::Refused;
 use super::surroundings::{Surroundings, random_bytes};
 use crate::config::blueprint::Blueprint;
+use super::trust;
 use crate::output::Owner;
 use crate::pipeline::request::Ids;
 use crate::pipeline::{Bios, BootLoader, Request};
@@ -89,6 +90,9 @@ pub enum RequestError {
     /// `--chown` names no owner.
     #[error("`--chown {}` is no `UID` or `UID:GID`", .0.escape_debug())]
     Chown(String),
+    /// Keys or a policy that cannot be used.
+    #[error(transparent)]
+    Trust(#[from] trust::TrustError),
     /// The system has no random bytes.
     #[error("getting random bytes for `--ids random`")]
     Random(#[source] io::Error),
@@ -97,7 +101,10 @@ pub enum RequestError {
 impl RequestError {
     /// Whether other words on the command line would have helped, and not another machine.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Keys { .. } | Self::Random(_) | Self::Blueprint(_))
+        !matches!(
+            self,
+            Self::Keys { .. } | Self::Trust(_) | Self::Random(_) | Self::Blueprint(_)
+        )
     }
 }
 
@@ -144,7 +151,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         registries_conf: args.registries_conf.clone(),
         cert_dir: args.cert_dir.clone(),
         tls_verify: args.tls_verify,
-        trust: crate::pipeline::Trust::default(),
+        trust: trust::trust(args, around)?,
         environment: around.registry.clone(),
         root_ssh_authorized_keys: (args.root_ssh_authorized_keys.as_deref())
             .map(read_keys)
