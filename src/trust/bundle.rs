@@ -1,4 +1,4 @@
-//! Sigstore bundles, version 0.3, as cosign 2.6 and 3 attach them to images.
+//! Sigstore bundles, up to version 0.3, as cosign 2.6 and 3 attach them to images.
 //!
 //! ```text
 //! {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -32,9 +32,12 @@ use super::error::Reason;
 use super::json::Object;
 use crate::digest::Sha256Digest;
 
-const MEDIA_TYPES: [&str; 2] = [
+/// For what is read here, the versions are alike.
+const MEDIA_TYPES: [&str; 4] = [
     "application/vnd.dev.sigstore.bundle.v0.3+json",
     "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
 ];
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";

@@ -181,6 +181,27 @@ fn bundles_count_as_signatures_only() {
     assert_eq!(reason(check(&[foreign], &keys, any)), Reason::NotByKeys);
 }
 
+/// A key and two bundles that sigstore-js 4 made for the manifest `manifest`.
+const JS_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEnbhWwqaWvncnJRupOl4WiiCIdnTc\n\
+    c2iZx1y1ksmUoNWVZTi65+TAUkYwfd7M9pI+kEPWE/247U1Ev6Sn60ukqQ==\n\
+    -----END PUBLIC KEY-----\n";
+const JS_ENVELOPE: &str = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"h"},"timestampVerificationData":{}},"dsseEnvelope":{"payload":"eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiMDViM2FiZjI1NzlhNWViNjY0MDNjZDc4YmU1NTdmZDg2MDYzM2ExZmUyMTAzYzc2NDIwMzBkZWZlMzJjNjU3ZiJ9fV0sInByZWRpY2F0ZVR5cGUiOiJodHRwczovL3NpZ3N0b3JlLmRldi9jb3NpZ24vc2lnbi92MSIsInByZWRpY2F0ZSI6e319","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"MEUCIG3v4SfVzCFTRyUXTjefH68ugMuTbb4ZOGNTQw7I3uojAiEA+UWx8OrJ/jbiOyd8E1CLEE7KkngyAWAW2PMPsAtrGms=","keyid":"h"}]}}"#;
+const JS_MESSAGE: &str = r#"{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.2","verificationMaterial":{"publicKey":{"hint":"h"},"timestampVerificationData":{}},"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"BbOr8leaXrZkA814vlV/2GBjOh/iEDx2QgMN7+MsZX8="},"signature":"MEUCIQCqu+fdvdBakVTU+/Ih6NgWRHgnxdF8Jg2VGncH44r0rwIgBHMMIRWVlPMiAB7t/iUSzcYJ1hpjl1RPcp4/NIAb3rA="}}"#;
+
+#[test]
+fn bundles_of_another_implementation_count() {
+    let keys = [PublicKey::from_pem(JS_KEY.as_bytes()).unwrap()];
+    for bundle in [JS_ENVELOPE, JS_MESSAGE] {
+        let evidence = [Evidence::Bundle(bundle.as_bytes().to_vec())];
+        let verified = check(&evidence, &keys, &IdentityRule::Any).unwrap();
+        assert_eq!(verified.digest, documents()[1].digest);
+        let location = Location::whole("oci");
+        let others = [document(b"another manifest")];
+        assert!(verify(&evidence, &others, &keys, &IdentityRule::Any, &location).is_err());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
