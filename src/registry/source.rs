@@ -187,7 +187,11 @@ impl Source {
         let mut found = Vec::new();
         for document in &self.documents {
             let cancel = &self.options.cancel;
-            found.extend(attachments::collect(self.store.as_ref(), document.digest, cancel)?);
+            for one in attachments::collect(self.store.as_ref(), document.digest, cancel)? {
+                if !found.contains(&one) {
+                    found.push(one);
+                }
+            }
         }
         Ok(found)
     }
