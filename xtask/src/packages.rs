@@ -54,6 +54,7 @@ pub const REFERENCES: &[Tool] = &[
     ("pigz", "pigz"),
     ("strace", "strace"),
     ("openssl", "openssl"),
+    ("gpg", "gpg"),
     ("fsck.erofs", "erofs-utils"),
     ("matchpathcon", "selinux-utils"),
     ("setfiles", "policycoreutils"),
