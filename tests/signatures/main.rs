@@ -136,6 +136,25 @@ fn bundles_are_found_by_reference_or_by_tag() {
 }
 
 #[test]
+fn floods_are_refused_and_large_things_passed_over() {
+    let (bench, ours) = (Bench::new(), Signer::new());
+    let image = bench.name("ns/os:1");
+    let key = bench.file("a.pub", ours.pem());
+    let words = ["--verify-key", key.as_str()];
+    let large = [payload(bench.digest(), ""), vec![b' '; 1 << 20]].concat();
+    bench.attach("ns/os", bench.digest(), &[(&large, &ours.sign(&large))]);
+    bench.refuses(&image, &words, "carries no signature");
+    let small = &large[..(1 << 20) - 1];
+    let signature = ours.sign(small);
+    bench.attach("ns/os", bench.digest(), &[(small, signature.as_str()); 17]);
+    bench.refuses(&image, &words, "more than the 16777216 allowed");
+    bench.attach("ns/os", bench.digest(), &[(small, signature.as_str()); 257]);
+    bench.refuses(&image, &words, "257 signatures or other attachments, more than the 256");
+    bench.attach("ns/os", bench.digest(), &[(small, signature.as_str())]);
+    bench.passes(&image, &words);
+}
+
+#[test]
 fn the_hosts_policy_is_heeded_unless_told() {
     let bench = Bench::new();
     let image = bench.name("ns/os:1");

@@ -56,6 +56,21 @@ fn composefs_that_is_not_made() {
 }
 
 #[test]
+fn images_that_nobody_vouches_for() {
+    let scope = || "`docker`".to_owned();
+    let policy = |source| pipeline::Error::Policy { path: "policy.json".into(), source };
+    check(&policy(trust::Error::Rejected { scope: scope() }), "`--signature-policy`");
+    let not_yet = policy(trust::Error::NotSupported { what: "`signedBy`", scope: scope() });
+    for way in ["`--verify-key`", "`--signature-policy`", "`--insecure-policy`"] {
+        check(&not_yet, way);
+    }
+    check(&pipeline::Error::Signature(trust::Error::Unsigned), "`cosign sign --key");
+    check(&KeyError::Label("PRIVATE KEY".to_owned()), "`cosign.pub`, not `cosign.key`");
+    check(&KeyError::NotPem, "`openssl pkey -pubout`");
+    assert_eq!(hint(&KeyError::Curve), None);
+}
+
+#[test]
 fn policies_that_are_none() {
     use selinux::{LineError, PatternError};
     let missing = selinux::Error::Missing { policy: "t".to_owned(), missing: "x".to_owned() };
