@@ -232,6 +232,34 @@ fn a_key_of_ones_own_settles_what_cannot_be_checked_but_no_rejection() {
 }
 
 #[test]
+fn policies_see_short_names_in_full() {
+    let bench = Bench::new();
+    let host = bench.name("ns/os").replace("/ns/os", "");
+    let conf = format!("unqualified-search-registries = [\"{host}\"]\n");
+    let conf = bench.file("registries.conf", conf);
+    let words = ["--registries-conf", conf.as_str()];
+    bench.host_policy(&bench.policy("ns", r#"{"type":"insecureAcceptAnything"}"#));
+    bench.passes("ns/os:1", &words);
+    bench.host_policy(&bench.policy("other", r#"{"type":"insecureAcceptAnything"}"#));
+    bench.refuses("ns/os:1", &words, "it rejects images of `default`");
+}
+
+#[test]
+fn places_without_signatures_are_refused_unread() {
+    let (bench, ours) = (Bench::new(), Signer::new());
+    let key = bench.file("a.pub", ours.pem());
+    for image in ["dir:none", "docker-archive:none.tar", "containers-storage:localhost/none"] {
+        bench.refuses(image, &["--verify-key", &key], "carries no signature");
+    }
+    let storage = r#"{"containers-storage":{"[/var]":[{"type":"insecureAcceptAnything"}]}}"#;
+    bench.host_policy(&format!(
+        r#"{{"default":[{{"type":"insecureAcceptAnything"}}],"transports":{storage}}}"#
+    ));
+    bench.refuses("containers-storage:localhost/none", &[], "its scopes for `containers-storage:`");
+    bench.refuses("dir:none", &[], "none");
+}
+
+#[test]
 fn layouts_keep_signatures_beside_their_images() {
     let (bench, ours) = (Bench::new(), Signer::new());
     let image = format!("oci:{}", bench.layout().display());
