@@ -1,6 +1,7 @@
 //! Signed images, and images that only look so: through the program, from a registry and from layouts.
 
-#![allow(clippy::unwrap_used, reason = "a test fails aloud")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails and skips aloud")]
+#![expect(clippy::disallowed_methods, reason = "a test runs reference tools")]
 
 mod bench;
 mod oracle;

@@ -294,7 +294,7 @@ fn policies_are_judged_as_skopeo_judges_them() {
         count += 1;
     }
     assert!(accepted > 10 && accepted + 10 < count, "{accepted} of {count}");
-    println!("{count} policies judged alike, {accepted} of them accepting");
+    eprintln!("{count} policies judged alike, {accepted} of them accepting");
 }
 
 /// An image and its signature go from a layout to a registry and into another layout with skopeo.
