@@ -1,4 +1,4 @@
-//! What `qemu-img` says of our VHD.
+//! What `qemu-img`, 7-Zip and libvhdi say of our VHD.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod format_disks;
@@ -14,17 +14,18 @@ use bootc_image::progress::{Cancel, Silent};
 use bootc_image::units::{ByteLen, GIB, MIB};
 use proptest::prelude::{ProptestConfig, proptest};
 
-use format_disks::{create, disk, pieces, without_holes};
+use format_disks::{create, disk, pieces, unpacked_by_7zip, without_holes};
 use tools::run;
 
 const OPTIONS: Options = Options { unique_id: *b"0123456789abcdef", created_secs: 1_700_000_000 };
 
 fn write(raw: &File, path: &Path) -> Summary {
     let size = ByteLen(raw.metadata().unwrap().len());
-    let len = encode(raw, size, &create(path), &OPTIONS, &Silent, &Cancel::default()).unwrap();
-    let written = checksum(&File::open(path).unwrap(), &Cancel::default()).unwrap();
-    assert_eq!(written.size_bytes, len.0);
-    written
+    let (out, cancel) = (create(path), Cancel::default());
+    let ByteLen(size_bytes) = encode(raw, size, &out, &OPTIONS, &Silent, &cancel).unwrap();
+    let summary = checksum(&out, &cancel).unwrap();
+    assert_eq!(summary.size_bytes, size_bytes);
+    summary
 }
 
 /// Encodes `raw` and has `qemu-img` compare it; the size must be the same.
@@ -85,6 +86,22 @@ fn the_footer_is_the_one_that_qemu_writes() {
     // Time, creator and geometry, checksum and id are our own.
     for range in [0..24, 36..56, 60..64, 84..512] {
         assert_eq!(ours[range.clone()], theirs[range.clone()], "{range:?}");
+    }
+}
+
+#[test]
+fn others_read_it_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, path) = (folder.path().join("raw"), folder.path().join("disk.vhd"));
+    let file = disk(&raw, 21 * MIB, &[(MIB + 17, 100_000, true), (20 * MIB, 9, false)]);
+    write(&file, &path);
+    if let Some(found) = unpacked_by_7zip("VHD", &path) {
+        assert!(found == std::fs::read(&raw).unwrap());
+    }
+    if let Some(info) = run("vhdiinfo", &[path.to_str().unwrap()]) {
+        for expected in ["Fixed", "(22020096 bytes)", "30313233-3435-3637-3839-616263646566"] {
+            assert!(info.contains(expected), "{info}");
+        }
     }
 }
 

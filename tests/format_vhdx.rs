@@ -1,4 +1,4 @@
-//! What `qemu-img` says of our VHDX.
+//! What `qemu-img`, 7-Zip and libvhdi say of our VHDX.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod format_disks;
@@ -14,7 +14,7 @@ use bootc_image::progress::{Cancel, Silent};
 use bootc_image::units::{ByteLen, GIB, MIB, SectorSize};
 use proptest::prelude::{ProptestConfig, proptest};
 
-use format_disks::{create, disk, noise, pieces, without_holes};
+use format_disks::{create, disk, noise, pieces, unpacked_by_7zip, without_holes};
 use tools::run;
 
 const OPTIONS: Options = Options {
@@ -132,6 +132,27 @@ fn both_headers_and_region_tables_hold() {
     file.read_exact_at(&mut tables[0], 192 << 10).unwrap();
     file.read_exact_at(&mut tables[1], 256 << 10).unwrap();
     assert_eq!(tables[0], tables[1]);
+}
+
+#[test]
+fn others_read_it_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, path) = (folder.path().join("raw"), folder.path().join("disk.vhdx"));
+    let file = disk(&raw, 21 * MIB, &[(MIB + 17, 100_000, true), (20 * MIB, 9, false)]);
+    for sector_size in [SectorSize::B512, SectorSize::B4096] {
+        let options = Options { sector_size, ..OPTIONS };
+        let (out, cancel) = (create(&path), Cancel::default());
+        encode(&file, ByteLen(21 * MIB), &out, &options, &Silent, &cancel).unwrap();
+        if let Some(found) = unpacked_by_7zip("VHDX", &path) {
+            assert!(found == std::fs::read(&raw).unwrap());
+        }
+        if let Some(info) = run("vhdiinfo", &[path.to_str().unwrap()]) {
+            let sector = format!("{} bytes", sector_size.bytes());
+            for expected in ["Dynamic", "(22020096 bytes)", &sector] {
+                assert!(info.contains(expected), "{info}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::args::{ArchName, BuildArgs, IdSource, RootFs, Sectors, TypeName};
 use super::config::{self, ConfigFileError};
 use super::drop_in::Refused;
 use super::surroundings::{Surroundings, random_bytes};
-use crate::config::blueprint::Blueprint;
 use super::trust;
+use crate::config::blueprint::Blueprint;
 use crate::output::Owner;
 use crate::pipeline::request::Ids;
 use crate::pipeline::{Bios, BootLoader, Request};
@@ -101,10 +101,7 @@ pub enum RequestError {
 impl RequestError {
     /// Whether other words on the command line would have helped, and not another machine.
     pub fn is_usage(&self) -> bool {
-        !matches!(
-            self,
-            Self::Keys { .. } | Self::Trust(_) | Self::Random(_) | Self::Blueprint(_)
-        )
+        !matches!(self, Self::Keys { .. } | Self::Trust(_) | Self::Random(_) | Self::Blueprint(_))
     }
 }
 

@@ -59,3 +59,14 @@ pub fn without_holes(from: &File, path: &Path, len: u64) -> File {
     }
     file
 }
+
+/// What 7-Zip finds in a disk image; only for small ones.
+pub fn unpacked_by_7zip(kind: &str, image: &Path) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (kind, to) = (format!("-t{kind}"), format!("-o{}", folder.path().display()));
+    crate::tools::run("7zz", &["e", "-y", &kind, &to, image.to_str().unwrap()])?;
+    let mut found = std::fs::read_dir(folder.path()).unwrap();
+    let path = found.next().unwrap().unwrap().path();
+    assert!(found.next().is_none());
+    Some(std::fs::read(path).unwrap())
+}

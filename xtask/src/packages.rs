@@ -43,6 +43,8 @@ pub const REFERENCES: &[Tool] = &[
     ("blkid", "util-linux"),
     ("fdisk", "fdisk"),
     ("qemu-img", "qemu-utils"),
+    ("7zz", "7zip"),
+    ("vhdiinfo", "libvhdi-utils"),
     ("ostree", "ostree"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
