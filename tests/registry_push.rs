@@ -266,3 +266,23 @@ fn damaged_layouts_and_digests_are_refused() {
     assert!(matches!(error, Error::BlobDigest { .. }), "{error}");
     assert!(held.lock().unwrap().is_empty());
 }
+
+#[test]
+fn registries_conf_is_asked() {
+    let (server, held) = faulty(|_| None);
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().join("registries.conf");
+    let push = |more: &str| {
+        let text = format!("[[registry]]\nlocation = \"{}\"\n{more}\n", server.host);
+        fs::write(&conf, text).unwrap();
+        push_to(&server, 1000, |options| {
+            options.tls_verify = true;
+            options.registries_conf = Some(conf.clone());
+        })
+    };
+    assert!(matches!(push("blocked = true"), Err(Error::Blocked { .. })));
+    assert!(matches!(push("insecure = false"), Err(Error::Connection { tls: true, .. })));
+    assert!(held.lock().unwrap().is_empty());
+    push("insecure = true").unwrap();
+    assert_eq!(held.lock().unwrap().len(), 3);
+}
