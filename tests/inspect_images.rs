@@ -186,7 +186,9 @@ fn no_image_is_an_error_as_in_a_build() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let local = program(&["inspect", "localhost/my-os"], folder.path());
     assert_eq!(local.status.code(), Some(2));
-    assert!(String::from_utf8(local.stderr).unwrap().contains("skopeo copy"));
+    assert!(
+        String::from_utf8(local.stderr).unwrap().contains("containers-storage:localhost/my-os")
+    );
     let usage = program(&["inspect", "--no-such-option", "x"], folder.path());
     assert_eq!(usage.status.code(), Some(2));
 }
