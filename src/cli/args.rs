@@ -188,6 +188,10 @@ pub struct BuildArgs {
     #[arg(long, short, conflicts_with_all = ["verbose", "progress"])]
     pub quiet: bool,
 
+    /// Push the containerdisk to a registry under this name, when everything is complete.
+    #[arg(long, value_name = "REF")]
+    pub push: Option<String>,
+
     /// Give what is made to this user, and group.
     #[arg(long, value_name = "UID[:GID]")]
     pub chown: Option<String>,
@@ -440,7 +444,7 @@ mod tests {
 
     #[test]
     fn what_does_not_work_yet_is_no_option() {
-        for option in ["--type=iso", "--push=x", "--boot-iso=x"] {
+        for option in ["--type=iso", "--type=pxe", "--boot-iso=x"] {
             assert!(
                 Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
                 "{option}"

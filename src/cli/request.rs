@@ -16,7 +16,7 @@ use crate::pipeline::request::Ids;
 use crate::pipeline::{Bios, BootLoader, Request};
 use crate::plan::PlanError;
 use crate::plan::types::DiskType;
-use crate::registry::{ParseReferenceError, Reference, TargetRef};
+use crate::registry::{ParseReferenceError, Reference, RegistryReference, TargetRef};
 use crate::spec::Arch;
 
 /// The most that is read of a file with SSH keys.
@@ -87,6 +87,15 @@ pub enum RequestError {
     /// An option of bootc-image-builder that cannot be honoured.
     #[error(transparent)]
     DropIn(#[from] Refused),
+    /// Only a containerDisk can be pushed.
+    #[error("`--push` without `--type containerdisk`: there is nothing to push")]
+    NothingToPush,
+    /// `--push` names no image.
+    #[error("reading `--push`")]
+    Push(#[source] ParseReferenceError),
+    /// `--push` names something that is not in a registry, or a digest.
+    #[error("`--push {}` is no name of an image in a registry, with or without a tag", .0.escape_debug())]
+    PushTo(String),
     /// `--chown` names no owner.
     #[error("`--chown {}` is no `UID` or `UID:GID`", .0.escape_debug())]
     Chown(String),
@@ -142,6 +151,7 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         source_date_epoch: (around.source_date_epoch.as_deref())
             .map(source_date_epoch)
             .transpose()?,
+        push: push(args)?,
         owner: args.chown.as_deref().map(owner).transpose()?,
         threads: args.threads.map_or(around.processors.max(1), usize::from),
         authfile: args.authfile.clone(),
@@ -240,6 +250,18 @@ fn stateroot(name: &str) -> Result<String, RequestError> {
         _ => return Ok(name.to_owned()),
     };
     Err(RequestError::Stateroot { name: name.to_owned(), problem })
+}
+
+/// Where the containerDisk goes; there must be one.
+fn push(args: &BuildArgs) -> Result<Option<RegistryReference>, RequestError> {
+    let Some(text) = args.push.as_deref() else { return Ok(None) };
+    if !args.types.contains(&TypeName(DiskType::ContainerDisk)) {
+        return Err(RequestError::NothingToPush);
+    }
+    match Reference::parse(text).map_err(RequestError::Push)? {
+        Reference::Registry(name) if name.digest.is_none() => Ok(Some(name)),
+        _ => Err(RequestError::PushTo(text.to_owned())),
+    }
 }
 
 /// Numbers only: names would be those of this host.

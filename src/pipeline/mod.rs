@@ -31,8 +31,9 @@ use crate::plan::ids::Ids;
 use crate::plan::manifest::{Plan, SignatureRecord};
 use crate::plan::platform::{self, Platform};
 use crate::plan::size::SizeRequest;
+use crate::plan::types::DiskType;
 use crate::progress::{Cancel, Event, Reporter};
-use crate::registry::{self, Reference, Source, TargetRef};
+use crate::registry::{self, Reference, RegistryReference, Source, TargetRef};
 use crate::spec::Image;
 use crate::trust::Verified;
 use crate::units::MIB;
@@ -72,7 +73,27 @@ pub fn build(
     let inputs = install::Inputs { request, source, target, ids, time, profile, seed };
     let signature = signature.map(|signature| tell(&signature, reporter.as_ref()));
     let disk = disk::make(inputs, context)?;
-    artifacts::write(disk, plan, signature, inputs, &warnings, context)
+    let outcome = artifacts::write(disk, plan, signature, inputs, &warnings, context)?;
+    if let Some(name) = &request.push {
+        push(name, request, reporter, cancel)?;
+    }
+    Ok(outcome)
+}
+
+/// Pushes the containerDisk, which stays if the registry does not take it.
+fn push(
+    name: &RegistryReference,
+    request: &Request,
+    reporter: &Arc<dyn Reporter>,
+    cancel: &Cancel,
+) -> Result<(), Error> {
+    reporter.report(Event::Stage { name: format!("pushing {}", name.text) });
+    let folder = request.output.join(DiskType::ContainerDisk.path());
+    let pushed = registry::push(&folder, name, &options(request, reporter, cancel))?;
+    let digest = pushed.digest.to_oci();
+    let message = format!("pushed {}@{digest}: {} bytes sent", name.text, pushed.sent_bytes);
+    reporter.report(Event::Detail { message });
+    Ok(())
 }
 
 /// Opens the image and checks what its manifest and config promise, and who vouches for them.
@@ -104,7 +125,16 @@ fn open_any(
     if !matches!(request.source, Reference::Short(_)) {
         trust::Gate::new(&request.trust, &request.source)?;
     }
-    let options = registry::Options {
+    let options = options(request, reporter, cancel);
+    let source = Source::open(&request.source, &options)?;
+    // By now a short name is completed.
+    let signature = trust::Gate::new(&request.trust, source.reference())?.admit(&source)?;
+    Ok((source, signature))
+}
+
+/// How registries and other places are talked to.
+fn options(request: &Request, reporter: &Arc<dyn Reporter>, cancel: &Cancel) -> registry::Options {
+    registry::Options {
         arch: request.arch,
         cancel: cancel.clone(),
         reporter: Arc::clone(reporter),
@@ -115,11 +145,7 @@ fn open_any(
         environment: request.environment.clone(),
         scratch: request.output.clone(),
         ..registry::Options::new(request.arch)
-    };
-    let source = Source::open(&request.source, &options)?;
-    // By now a short name is completed.
-    let signature = trust::Gate::new(&request.trust, source.reference())?.admit(&source)?;
-    Ok((source, signature))
+    }
 }
 
 /// Says which signature let the image in, and puts it on record.

@@ -7,7 +7,7 @@ use crate::output::Owner;
 use crate::plan::platform::Platform;
 use crate::plan::size::SizeRequest;
 use crate::plan::types::DiskType;
-use crate::registry::{Environment, Reference, TargetRef};
+use crate::registry::{Environment, Reference, RegistryReference, TargetRef};
 use crate::settings::Settings;
 use crate::settings::disk::DiskLayout;
 use crate::spec::Arch;
@@ -81,6 +81,8 @@ pub struct Request {
     pub platform: Option<Platform>,
     /// The folder that gets `qcow2/disk.qcow2` and so on.
     pub output: PathBuf,
+    /// Where the containerDisk is pushed, when everything is complete.
+    pub push: Option<RegistryReference>,
     /// Who is to own what is made, when not who makes it.
     pub owner: Option<Owner>,
     /// Size of the disk.
@@ -142,6 +144,7 @@ impl Request {
             types: vec![DiskType::Qcow2],
             platform: None,
             output: PathBuf::from("."),
+            push: None,
             owner: None,
             size: SizeRequest::Auto,
             sector_size: SectorSize::B512,

@@ -18,14 +18,31 @@ pub enum Format {
     Raw,
     /// QEMU's own.
     Qcow2,
+    /// VMware's.
+    Vmdk,
+    /// Azure's.
+    Vhd,
+    /// Hyper-V's.
+    Vhdx,
 }
 
 impl Format {
     /// QEMU's name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Vhd => "vpc",
+            _ => self.kind(),
+        }
+    }
+
+    /// The product's name.
+    pub fn kind(self) -> &'static str {
+        match self {
             Self::Raw => "raw",
             Self::Qcow2 => "qcow2",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
         }
     }
 }

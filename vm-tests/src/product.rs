@@ -78,7 +78,7 @@ impl Build {
         let mut command = Command::new(binary()?);
         command.arg("build").arg("--output").arg(output);
         for format in formats {
-            command.args(["--type", format.name()]);
+            command.args(["--type", format.kind()]);
         }
         for karg in &self.kargs {
             command.args(["--karg", karg]);
@@ -99,6 +99,9 @@ pub fn artifact(output: &Path, format: Format) -> Result<PathBuf> {
     let path = match format {
         Format::Raw => output.join("image/disk.raw"),
         Format::Qcow2 => output.join("qcow2/disk.qcow2"),
+        Format::Vmdk => output.join("vmdk/disk.vmdk"),
+        Format::Vhd => output.join("vpc/disk.vhd"),
+        Format::Vhdx => output.join("vhdx/disk.vhdx"),
     };
     ensure!(path.is_file(), "{} is missing", path.display());
     Ok(path)
