@@ -24,7 +24,7 @@ use bootc_image_fixtures::tier::Tier;
 use bootc_image_fixtures::{arm64, bootupd, chunked, cloud, debian, forky, grub_tools};
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
-                     fixture [arm64|bootupd|forky|chunked|grub-tools|borrowed]";
+                     fixture [arm64|bootupd|cloud|forky|chunked|grub-tools|borrowed]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
