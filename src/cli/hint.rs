@@ -175,8 +175,8 @@ fn of_key(error: &KeyError) -> Option<String> {
 fn of_reference(error: &ParseReferenceError) -> Option<String> {
     match error {
         ParseReferenceError::LocalStorage(name) => Some(format!(
-            "for an image that podman built, say `containers-storage:{name}`; for a registry on this \
-             machine, give its port (`localhost:5000/…`)"
+            "for an image that podman built, say `containers-storage:{name}`; for an OCI layout, \
+             `oci:DIR`; for a registry on this machine, give its port (`localhost:5000/…`)"
         )),
         ParseReferenceError::NoHost(_) => Some(
             "a short name needs an alias, or one registry to search, in registries.conf; for an image \
