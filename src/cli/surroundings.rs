@@ -1,6 +1,7 @@
 //! What the process finds around it. The only place that reads the environment, and chance.
 
 use std::ffi::OsString;
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -35,7 +36,7 @@ impl Surroundings {
         let path = |name| set(name).map(PathBuf::from);
         Self {
             registry: Environment {
-                home: path("HOME"),
+                home: home(),
                 xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
                 run_auth_file: Some(PathBuf::from(format!(
                     "/run/containers/{}/auth.json",
@@ -60,21 +61,30 @@ impl Surroundings {
     }
 }
 
+/// The user's folder; none when this process may not look into it, as after `sudo -u` or `setpriv`
+/// that keep the variable: what is in another user's folder concerns nobody else.
+fn home() -> Option<PathBuf> {
+    let home = PathBuf::from(set("HOME")?);
+    let looked = home.join(".").metadata();
+    let is_closed = looked.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    (!is_closed).then_some(home)
+}
+
 /// Where podman writes aliases down: root's are apart from those of users.
 fn short_name_aliases() -> Option<PathBuf> {
     let cache = if rustix::process::geteuid().is_root() {
         Some(PathBuf::from("/var/cache"))
     } else {
-        let home = || Some(PathBuf::from(set("HOME")?).join(".cache"));
-        set("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
+        let cache = || Some(home()?.join(".cache"));
+        set("XDG_CACHE_HOME").map(PathBuf::from).or_else(cache)
     };
     Some(cache?.join("containers/short-name-aliases.conf"))
 }
 
 /// Bytes that nobody can guess.
-pub fn random_bytes() -> std::io::Result<[u8; 32]> {
+pub fn random_bytes() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes)
 }
 
