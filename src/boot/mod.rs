@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`kernel`] | which kernel boots, and which files beside it go to `/boot` |
 //! | [`drivers`] | which drivers the kernel has |
+//! | [`initramfs`] | what the initramfs was made of |
+//! | [`netboot`] | scripts that boot from a network |
 //! | [`ignition`] | whether the image brings Ignition |
 //! | [`prepare_root`] | whether the image asks for composefs |
 //! | [`os_release`] | the name of the system, for the menu |
@@ -25,8 +27,10 @@ pub mod bootupd;
 pub mod drivers;
 pub mod grub;
 pub mod ignition;
+pub mod initramfs;
 pub mod kernel;
 pub mod loader;
+pub mod netboot;
 pub mod os_release;
 pub mod prepare_root;
 mod shell;
@@ -57,6 +61,14 @@ pub enum BootError {
     NoInitramfs {
         /// The kernel's version: the name of its directory.
         version: String,
+    },
+    /// A kernel argument that a script of iPXE cannot have.
+    #[error(
+        "the kernel argument `{karg}` cannot be in a script of iPXE, which has a meaning for it"
+    )]
+    NotForIpxe {
+        /// The argument.
+        karg: String,
     },
     /// Something that later versions will do.
     #[error("not supported yet: {what} (`{path}`)")]

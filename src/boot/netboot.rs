@@ -1,0 +1,147 @@
+//! What boots the system from a network: scripts for iPXE and GRUB, and how they are used.
+//!
+//! ```text
+//!  iPXE or GRUB ── boot.ipxe / grub.cfg ──► vmlinuz, initrd.img
+//!                                              │ root=live:http://…/rootfs.img
+//!                          dracut's livenet ◄──┘ fetches rootfs.img into memory
+//!                          dracut's dmsquash-live: the root file system, with a layer for writing
+//!                          ostree-prepare-root: the deployment, as from a disk
+//! ```
+//!
+//! The deployment is the same as on a disk, and so are the kernel arguments but for those that name
+//! file systems of the disk (`root=`, `boot=`). What the system writes is in memory and gone when it is
+//! switched off.
+//!
+//! Source: dracut.cmdline(7), "Booting live images"; <https://ipxe.org/cmd>; GRUB's manual, `initrd`.
+
+use std::collections::BTreeSet;
+
+use super::BootError;
+
+/// Modules of dracut that the initramfs must have.
+pub const MODULES: [&str; 2] = ["dmsquash-live", "livenet"];
+/// Arguments that name file systems of a disk.
+const OF_A_DISK: [&str; 2] = ["root", "boot"];
+
+/// How to use it, for those who find the folder.
+pub const README: &str = include_str!("../../bootloaders/netboot.txt");
+
+/// What the initramfs lacks, if it tells what it has.
+pub fn missing_modules(has: &BTreeSet<String>) -> Vec<&'static str> {
+    MODULES.into_iter().filter(|module| !has.contains(*module)).collect()
+}
+
+/// A system that boots from a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Netboot {
+    title: String,
+    kargs: Vec<String>,
+}
+
+impl Netboot {
+    /// The system of this name; the arguments are those of the boot entry on a disk.
+    ///
+    /// # Errors
+    ///
+    /// An argument that iPXE would take for something else.
+    pub fn new(title: &str, kargs: &[String], ostree: &str) -> Result<Self, BootError> {
+        let key = |karg: &String| karg.split('=').next().unwrap_or_default().to_owned();
+        let kept = kargs.iter().filter(|karg| !OF_A_DISK.contains(&&*key(karg)));
+        let kargs: Vec<String> = kept.cloned().chain([ostree.to_owned()]).collect();
+        match kargs.iter().find(|karg| karg.contains("${") || ["&&", "||"].contains(&&***karg)) {
+            Some(karg) => Err(BootError::NotForIpxe { karg: karg.clone() }),
+            None => Ok(Self { title: one_line(title), kargs }),
+        }
+    }
+
+    /// `boot.ipxe`: everything is fetched from where the script came from. An iPXE that does not know
+    /// that place (`cwduri`, of 2020), and is not told (`base-url`), fetches `rootfs.img` itself.
+    pub fn ipxe(&self) -> String {
+        let kargs = self.kargs.join(" ");
+        format!(
+            "#!ipxe\n# {}\n\
+             isset ${{base-url}} || set base-url ${{cwduri}}\n\
+             isset ${{base-url}} || goto whole\n\
+             kernel vmlinuz initrd=initrd.img root=live:${{base-url}}rootfs.img {kargs}\n\
+             initrd initrd.img\nboot\n\
+             :whole\n\
+             kernel vmlinuz initrd=initrd.img root=live:/rootfs.img {kargs}\n\
+             initrd initrd.img\ninitrd rootfs.img /rootfs.img\nboot\n",
+            self.title,
+        )
+    }
+
+    /// `grub.cfg`: files from where GRUB was loaded from, `rootfs.img` from the root of that machine's
+    /// web server, or from memory.
+    pub fn grub(&self) -> String {
+        let title = word(&self.title);
+        let kargs: Vec<String> = self.kargs.iter().map(|karg| word(karg)).collect();
+        let kargs = kargs.join(" ");
+        format!(
+            "set timeout=5\n\n\
+             menuentry {title} {{\n\
+             \x20   linux /vmlinuz root=live:http://${{net_default_server}}/rootfs.img {kargs}\n\
+             \x20   initrd /initrd.img\n}}\n\n\
+             menuentry {} {{\n\
+             \x20   linux /vmlinuz root=live:/rootfs.img {kargs}\n\
+             \x20   initrd /initrd.img newc:rootfs.img:/rootfs.img\n}}\n",
+            word(&format!("{} (no web server)", self.title)),
+        )
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// One word of a GRUB script.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._=,:/@%+-".contains(c);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kargs(text: &[&str]) -> Vec<String> {
+        text.iter().map(|karg| (*karg).to_owned()).collect()
+    }
+
+    #[test]
+    fn scripts_carry_the_arguments_but_those_of_the_disk() {
+        let all = kargs(&["root=UUID=1", "rw", "boot=UUID=2", "rootflags=x", "a=\"b c\"", "d='"]);
+        let netboot = Netboot::new("Some OS", &all, "ostree=/ostree/boot.1/default/0/0").unwrap();
+        let ipxe = netboot.ipxe();
+        assert!(ipxe.starts_with("#!ipxe\n# Some OS\nisset ${base-url} || "), "{ipxe}");
+        assert!(
+            ipxe.contains(
+                " root=live:${base-url}rootfs.img rw rootflags=x a=\"b c\" d=' ostree=/ostree/boot.1/"
+            ),
+            "{ipxe}"
+        );
+        let grub = netboot.grub();
+        assert!(grub.contains("menuentry 'Some OS' {"), "{grub}");
+        assert!(grub.contains(r#" rw rootflags=x 'a="b c"' 'd='\''' ostree="#), "{grub}");
+        assert!(!grub.contains("UUID"), "{grub}");
+    }
+
+    #[test]
+    fn what_ipxe_would_understand_is_refused() {
+        for karg in ["a=${net0/ip}", "&&", "||"] {
+            let result = Netboot::new("x", &kargs(&[karg]), "ostree=/x");
+            assert!(matches!(result, Err(BootError::NotForIpxe { karg: named }) if named == karg));
+        }
+        assert!(Netboot::new("x", &kargs(&["a=$b", "c=d&&e"]), "ostree=/x").is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let has = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(missing_modules(&has(&["bash", "livenet"])), ["dmsquash-live"]);
+        assert!(missing_modules(&has(&["livenet", "dmsquash-live"])).is_empty());
+    }
+}
