@@ -25,11 +25,11 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::digest::Sha256Digest;
-use crate::output::{OutputError, PendingDirectory};
+use crate::output::PendingDirectory;
 use crate::progress::{Cancel, Event, Reporter};
 use crate::spec::Arch;
 
-use super::{FormatError, Summary, len_of};
+use super::{FolderError, Summary, len_of};
 
 mod layer;
 
@@ -53,17 +53,6 @@ pub struct Options {
     pub created_secs: i64,
 }
 
-/// Why no containerDisk was written.
-#[derive(Debug, thiserror::Error)]
-pub enum ContainerdiskError {
-    /// The disk could not be packed.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The folder could not be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-}
-
 /// Fills `folder` with an image of `qcow2`, an encoded disk. The summary's digest is that of the
 /// manifest, which covers everything; its length that of all files.
 pub fn write(
@@ -72,7 +61,7 @@ pub fn write(
     options: &Options,
     reporter: &dyn Reporter,
     cancel: &Cancel,
-) -> Result<Summary, ContainerdiskError> {
+) -> Result<Summary, FolderError> {
     let in_folder = |source| folder.error(source);
     let blobs = folder.path().join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(in_folder)?;

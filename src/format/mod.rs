@@ -12,6 +12,7 @@
 //! | [`containerdisk`] | an OCI image that holds a qcow2 | KubeVirt |
 //! | [`gce`] | sparse `disk.raw` in a gzipped tar | Google Compute Engine |
 //! | [`zst`] | the raw disk as Zstandard | downloads |
+//! | [`netboot`], [`squashfs`] | kernel, initramfs, root file system | iPXE and GRUB |
 //!
 //! What an artifact is depends on the disk's content and the options only, never on which zeros of
 //! the canvas are holes, nor on the number of threads.
@@ -23,9 +24,11 @@ mod copy;
 mod deflate;
 mod extents;
 pub mod gce;
+pub mod netboot;
 pub mod ova;
 pub mod qcow2;
 mod sink;
+pub mod squashfs;
 mod tarball;
 pub mod vhd;
 pub mod vhdx;
@@ -40,6 +43,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use crate::digest::{Sha256, Sha256Digest};
+use crate::output::OutputError;
 use crate::progress::Cancel;
 
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
@@ -91,6 +95,17 @@ pub enum FormatError {
     /// The user asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// Why an artifact that is a folder was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The disk could not be packed.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The folder could not be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 /// The length and digest of `file`, which may be sparse: holes are hashed but not read.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Sha256Digest;
-use crate::format::containerdisk::ContainerdiskError;
+use crate::format::FolderError;
 use crate::{
     boot, config, customize, format, fs, inspect, layers, ostree, output, partition, plan,
     registry, selinux, trust,
@@ -102,6 +102,24 @@ pub enum Error {
     /// The partition table could not be written.
     #[error("writing the partition table")]
     Partition(#[from] partition::PartitionError),
+    /// The initramfs cannot boot the system from a network.
+    #[error(
+        "`{path}` cannot boot from a network: it lacks dracut's {}", .missing.join(" and ")
+    )]
+    NoLiveInitramfs {
+        /// The initramfs's path in the image.
+        path: String,
+        /// Modules of dracut.
+        missing: Vec<&'static str>,
+    },
+    /// The initramfs is not one.
+    #[error("looking into `{path}`")]
+    Initramfs {
+        /// Its path in the image.
+        path: String,
+        /// What is wrong.
+        source: boot::initramfs::InitramfsError,
+    },
     /// A disk format could not be written.
     #[error("writing `{}`", .path.display())]
     Format {
@@ -138,11 +156,11 @@ impl Error {
         }
     }
 
-    /// What the writer of a containerDisk met, at `path`.
-    pub(super) fn containerdisk(path: &Path, error: ContainerdiskError) -> Self {
+    /// What the writer of a folder met, at `path`.
+    pub(super) fn folder(path: &Path, error: FolderError) -> Self {
         match error {
-            ContainerdiskError::Format(source) => Self::format(path, source),
-            ContainerdiskError::Output(source) => source.into(),
+            FolderError::Format(source) => Self::format(path, source),
+            FolderError::Output(source) => source.into(),
         }
     }
 

@@ -60,6 +60,8 @@ pub const REFERENCES: &[Tool] = &[
     ("fsck.erofs", "erofs-utils"),
     ("matchpathcon", "selinux-utils"),
     ("setfiles", "policycoreutils"),
+    ("unsquashfs", "squashfs-tools"),
+    ("cpio", "cpio"),
     ("useradd", "passwd"),
     ("systemctl", "systemd"),
 ];
