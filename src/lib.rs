@@ -33,7 +33,7 @@
 //! | [`fs`] | file system writers: [`fs::ext4`], [`fs::fat`], [`fs::erofs`] |
 //! | [`partition`] | GPT |
 //! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
-//! | [`mod@format`] | disk formats: raw, qcow2, vmdk, ova, vhd, vhdx, gce, raw.zst, containerdisk |
+//! | [`mod@format`] | disk formats: raw, qcow2, vmdk, ova, vhd, vhdx, gce, raw.zst, containerdisk, netboot |
 //! | [`inspect`] | what an image or a disk is, read back |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!

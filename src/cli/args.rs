@@ -444,7 +444,7 @@ mod tests {
 
     #[test]
     fn what_does_not_work_yet_is_no_option() {
-        for option in ["--type=iso", "--type=pxe", "--boot-iso=x"] {
+        for option in ["--type=iso", "--boot-iso=x"] {
             assert!(
                 Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
                 "{option}"

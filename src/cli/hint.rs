@@ -32,6 +32,9 @@ const KARG: &str = "leave it out of `--karg`; if it comes with the image, out of
 const NOT_BOOTABLE: &str =
     "only bootable images can become disks; was a base container image meant?";
 
+const LIVE: &str = "when the image is built, install dracut's live and network modules (`dracut-live` on Fedora \
+     and CentOS; with `dracut-network` and `curl` on Debian), and make the initramfs with \
+     `dracut --add \"livenet dmsquash-live\"`";
 const POLICY: &str = "containers-policy.json(5) says what may be in it; what is not understood there \
                       must let no image in; another can be given with `--signature-policy`, none with \
                       `--insecure-policy`";
@@ -54,6 +57,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Selinux(error) => of_selinux(error),
             pipeline::Error::Customize(error) => of_settings(error),
             pipeline::Error::Karg { .. } => Some(KARG.to_owned()),
+            pipeline::Error::NoLiveInitramfs { .. } => Some(LIVE.to_owned()),
             pipeline::Error::Output(error) => of_output(error),
             pipeline::Error::Inspect(error) => of_inspect(error),
             _ => None,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::import::Context;
 use super::install::{Inputs, Installed, install};
+use super::netboot;
 use super::parts::{self, Waiting};
 use super::request::Request;
 use crate::canvas::{Canvas as _, FileCanvas, Window};
@@ -31,6 +32,8 @@ pub struct Disk {
     pub partitions: Vec<Placed>,
     /// What was installed; its volume is finished.
     pub installed: Installed<()>,
+    /// What boots it from a network, if that is asked for.
+    pub netboot: Option<netboot::Taken>,
 }
 
 /// What the partitions depend on besides a wish.
@@ -53,19 +56,19 @@ pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
         request.output.join(request.types[0].path()).with_file_name("disk.raw")
     };
     let file = Pending::create(&path)?;
-    let mut waiting = Waiting::new(&path, inputs.time);
-    fill(file, &mut waiting, &layout, inputs, context).map_err(|error| error.or_disk_full(&path))
+    fill(file, &layout, inputs, context).map_err(|error| error.or_disk_full(&path))
 }
 
 /// `likely` is the layout as far as it is known before the image is.
 fn fill(
     file: Pending,
-    waiting: &mut Waiting,
     likely: &Layout,
     inputs: Inputs<'_>,
     context: Context<'_>,
 ) -> Result<Disk, Error> {
     let path = file.target().to_owned();
+    // goes before the file does, and the folders that were made for that
+    let mut waiting = Waiting::new(&path, inputs.time);
     let in_error = |source| Error::Canvas { path: path.clone(), source };
     let mut canvas = FileCanvas::new(Arc::clone(file.file()));
 
@@ -86,9 +89,13 @@ fn fill(
     let mut raws = Vec::new();
     for raw in &installed.raw {
         needs[raw.index] = raw.len;
-        raws.push((raw.index, waiting.copy(&root, raw)?));
+        raws.push((raw.index, waiting.copy(&root, raw.inode)?));
     }
     let all = Needs { root: root.required()?, others: &needs };
+    let netboot = installed.netboot.clone();
+    let netboot =
+        netboot.map(|planned| netboot::take(planned, &root, &mut waiting, context.reporter));
+    let netboot = netboot.transpose()?;
     let disk = inputs.request.size.decide(layout, all, super::granule_bytes(inputs.request))?;
     let places = &disk.partitions;
     check_bios(places, &installed)?;
@@ -114,7 +121,7 @@ fn fill(
     let table = places.iter().map(partition).collect();
     let table = Table::new(disk.size, inputs.request.sector_size, disk_guid, table)?;
     table.write(&mut canvas).map_err(in_error)?;
-    Ok(Disk { file, size: disk.size, partitions: disk.partitions, installed })
+    Ok(Disk { file, size: disk.size, partitions: disk.partitions, installed, netboot })
 }
 
 /// What BIOS starts was made for the place that it got.

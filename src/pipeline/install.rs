@@ -7,7 +7,7 @@ use super::error::Error;
 use super::further::{self, Another, RawFile};
 use super::import::{Context, Imported, import};
 use super::mounts::{self, Place};
-use super::{boot_loader, request::Request};
+use super::{boot_loader, netboot, request::Request};
 use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
 use crate::boot::loader::BiosImage;
@@ -69,6 +69,8 @@ pub struct Installed<V> {
     pub further: Vec<usize>,
     /// Files of the image that are the content of partitions.
     pub raw: Vec<RawFile>,
+    /// What boots it from a network, if that is asked for.
+    pub netboot: Option<netboot::Planned>,
 }
 
 /// Which platform Ignition is told of.
@@ -92,6 +94,7 @@ impl<V> Installed<V> {
             layout: self.layout,
             further: self.further,
             raw: self.raw,
+            netboot: self.netboot,
         }
     }
 
@@ -177,6 +180,7 @@ pub(super) fn deploy_imported<V: Volume>(
     let mount_points = further::mount_points(&decisions.places, &numbered);
     let made = Made { tree: &tree, composefs, commit, labels, mount_points: &mount_points };
     let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
+    let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &kernel_arguments)?;
     let (esp, bios) = boot_loader::write(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
@@ -196,6 +200,7 @@ pub(super) fn deploy_imported<V: Volume>(
         layout: decisions.layout,
         further: numbered,
         raw,
+        netboot,
     })
 }
 

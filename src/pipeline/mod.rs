@@ -20,6 +20,7 @@ pub mod inspect;
 pub mod install;
 mod likely;
 mod mounts;
+mod netboot;
 mod parts;
 pub mod request;
 pub mod trust;

@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
-use super::further::RawFile;
 use crate::canvas::{Canvas, FileCanvas, Window};
 use crate::format::Extents;
 use crate::fs::ext4;
 use crate::output::Pending;
 use crate::plan::layout::Ext4;
 use crate::units::{ByteLen, ByteOffset};
-use crate::volume::{Timestamp, Volume as _};
+use crate::volume::{Inode, Timestamp, Volume as _};
 
 /// How far an ext4 can grow: so many times its size.
 const GROWTH: u64 = 1024;
@@ -73,13 +72,13 @@ impl Waiting {
     }
 
     /// A copy of a file of the root file system.
-    pub(super) fn copy(&mut self, root: &Writer, raw: &RawFile) -> Result<Arc<File>, Error> {
+    pub(super) fn copy(&mut self, root: &Writer, inode: Inode) -> Result<Arc<File>, Error> {
         let file = self.create()?;
         let mut canvas = FileCanvas::new(Arc::clone(&file));
         let mut buffer = vec![0; 1 << 20];
         let mut offset = 0;
         loop {
-            let count = root.read_at(raw.inode, offset, &mut buffer)?;
+            let count = root.read_at(inode, offset, &mut buffer)?;
             if count == 0 {
                 return Ok(file);
             }

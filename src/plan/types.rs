@@ -12,6 +12,8 @@
 //! | `gce` | `gce/image.tar.gz` | whole GiB | `gcp` |
 //! | `containerdisk` | `containerdisk/`, an OCI layout | any | `kubevirt` |
 //! | `raw.zst` | `image/disk.raw.zst` | any | |
+//! | `pxe` | `pxe/`, a folder to be served | any | `metal` |
+//! | `pxe-tar-xz` | `xz/pxe.tar.xz`, the same folder | any | `metal` |
 //!
 //! Every disk is a whole number of MiB anyway.
 
@@ -41,11 +43,15 @@ pub enum DiskType {
     ContainerDisk,
     /// The bytes of the disk, compressed.
     RawZst,
+    /// What boots from a network, as a folder.
+    Pxe,
+    /// The same, as one file.
+    PxeTarXz,
 }
 
 impl DiskType {
     /// All there are, in the order in which they are told.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Qcow2,
         Self::Raw,
         Self::Ami,
@@ -56,6 +62,8 @@ impl DiskType {
         Self::Gce,
         Self::ContainerDisk,
         Self::RawZst,
+        Self::Pxe,
+        Self::PxeTarXz,
     ];
 
     /// What the command line and the build record call it.
@@ -71,6 +79,8 @@ impl DiskType {
             Self::Gce => "gce",
             Self::ContainerDisk => "containerdisk",
             Self::RawZst => "raw.zst",
+            Self::Pxe => "pxe",
+            Self::PxeTarXz => "pxe-tar-xz",
         }
     }
 
@@ -87,6 +97,8 @@ impl DiskType {
             Self::Gce => "what Google's cloud imports: disk.raw in a tar.gz",
             Self::ContainerDisk => "an image for KubeVirt, as an OCI layout, with a qcow2 in it",
             Self::RawZst => "the bytes of the disk, compressed with Zstandard",
+            Self::Pxe => "what boots from a network: kernel, initramfs, root file system, scripts",
+            Self::PxeTarXz => "the same, as one file",
         }
     }
 
@@ -102,12 +114,19 @@ impl DiskType {
             Self::Gce => "gce/image.tar.gz",
             Self::ContainerDisk => "containerdisk",
             Self::RawZst => "image/disk.raw.zst",
+            Self::Pxe => "pxe",
+            Self::PxeTarXz => "xz/pxe.tar.xz",
         }
     }
 
     /// Whether it is the bytes of the disk themselves.
     pub fn is_raw(self) -> bool {
         matches!(self, Self::Raw | Self::Ami)
+    }
+
+    /// Whether it boots from a network.
+    pub fn is_netboot(self) -> bool {
+        matches!(self, Self::Pxe | Self::PxeTarXz)
     }
 
     /// What the disk's size is a multiple of, in bytes: a power of two.
@@ -128,6 +147,7 @@ impl DiskType {
             Self::Vhdx => Some(Platform::Hyperv),
             Self::Gce => Some(Platform::Gcp),
             Self::ContainerDisk => Some(Platform::Kubevirt),
+            Self::Pxe | Self::PxeTarXz => Some(Platform::Metal),
         }
     }
 }

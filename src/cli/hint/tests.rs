@@ -42,6 +42,8 @@ fn images_that_are_none_of_ours() {
     check(&BootError::NoPrepareRoot, "base container image");
     check(&BootError::NoInitramfs { version: "6.1".to_owned() }, "dracut");
     check(&BootError::NoBootLoader { searched: vec![] }, "shim and GRUB");
+    let (path, missing) = ("usr/lib/modules/1/initramfs.img".to_owned(), vec!["livenet"]);
+    check(&pipeline::Error::NoLiveInitramfs { path, missing }, "dracut --add");
     check(&pipeline::Error::Karg { problem: "`a$`".to_owned() }, "`--karg-delete`");
     check(&BootError::SeveralKernels(vec![]), "all kernels but one");
 }

@@ -9,10 +9,14 @@ use super::super::import::Context;
 use super::super::install::Inputs;
 use super::super::request::Qcow2Compression;
 use super::{Complete, ami, text};
+use crate::boot::netboot::README;
 use crate::digest::{Sha256, Sha256Digest};
-use crate::format::{FormatError, Summary, containerdisk, gce, ova, qcow2, vhd, vhdx, vmdk, zst};
+use crate::format::{
+    FormatError, Summary, containerdisk, gce, netboot, ova, qcow2, squashfs, vhd, vhdx, vmdk, zst,
+};
 use crate::output::{Pending, PendingDirectory};
 use crate::plan::ids::Uuid;
+use crate::plan::layout::Role;
 use crate::plan::manifest::Artifact;
 use crate::plan::types::{DiskType, RAW_PATH};
 use crate::progress::Event;
@@ -30,14 +34,16 @@ pub(super) struct Workshop<'a> {
     context: Context<'a>,
     qcow2: Option<(Pending, Summary)>,
     vmdk: Option<(Pending, vmdk::Encoded)>,
+    netboot: Option<(PendingDirectory, Vec<netboot::Member>)>,
     records: Vec<Artifact>,
     complete: Vec<Complete>,
 }
 
 impl<'a> Workshop<'a> {
     pub fn new(disk: &'a Disk, inputs: Inputs<'a>, context: Context<'a>) -> Self {
-        let (qcow2, vmdk) = (None, None);
-        Self { disk, inputs, context, qcow2, vmdk, records: Vec::new(), complete: Vec::new() }
+        let (qcow2, vmdk, netboot) = (None, None, None);
+        let (records, complete) = (Vec::new(), Vec::new());
+        Self { disk, inputs, context, qcow2, vmdk, netboot, records, complete }
     }
 
     /// What was made, as the build record tells it, and what waits for its name.
@@ -47,6 +53,8 @@ impl<'a> Workshop<'a> {
         let vmdk = self.vmdk.take().filter(|_| is_asked_for(DiskType::Vmdk));
         let shared = qcow2.map(|made| made.0).into_iter().chain(vmdk.map(|made| made.0));
         self.complete.extend(shared.map(Complete::File));
+        let netboot = self.netboot.take().filter(|_| is_asked_for(DiskType::Pxe));
+        self.complete.extend(netboot.map(|made| Complete::Directory(made.0)));
         (self.records, self.complete)
     }
 
@@ -72,6 +80,13 @@ impl<'a> Workshop<'a> {
             DiskType::Vhdx => self.vhdx()?,
             DiskType::Gce => self.gce()?,
             DiskType::RawZst => self.raw_zst()?,
+            DiskType::Pxe => {
+                for netboot::Member { path, summary } in self.netboot()?.1.clone() {
+                    let path = format!("{}/{path}", kind.path());
+                    self.record(kind, &path, summary.size_bytes, Some(summary.sha256));
+                }
+            }
+            DiskType::PxeTarXz => self.netboot_tar()?,
         }
         Ok(())
     }
@@ -136,7 +151,7 @@ impl<'a> Workshop<'a> {
         context.reporter.report(Event::Stage { name: format!("writing {}", kind.name()) });
         let (file, reporter, cancel) = (qcow2.file(), context.reporter, context.cancel);
         let summary = containerdisk::write(file, &folder, &options, reporter, cancel)
-            .map_err(|error| Error::containerdisk(&target, error))?;
+            .map_err(|error| Error::folder(&target, error))?;
         self.complete.push(Complete::Directory(folder));
         self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
         Ok(())
@@ -216,6 +231,58 @@ impl<'a> Workshop<'a> {
         let options = zst::Options { level: ZSTD_LEVEL, threads: self.inputs.request.threads };
         self.add(DiskType::RawZst, |source, out| {
             zst::encode(source, disk.size, out, &options, context.reporter, context.cancel)
+        })
+    }
+
+    /// What boots from a network, which is a folder and in a tar.
+    fn netboot(&mut self) -> Result<&(PendingDirectory, Vec<netboot::Member>), Error> {
+        let made = match self.netboot.take() {
+            Some(made) => made,
+            None => self.make_netboot()?,
+        };
+        Ok(self.netboot.insert(made))
+    }
+
+    fn make_netboot(&self) -> Result<(PendingDirectory, Vec<netboot::Member>), Error> {
+        let (disk, context, request) = (self.disk, self.context, self.inputs.request);
+        let target = request.output.join(DiskType::Pxe.path());
+        let folder = PendingDirectory::create(&target, netboot::NAMES)?;
+        let taken = disk.netboot.as_ref().expect("taken for these types");
+        let root = disk.partitions.iter().find(|placed| placed.partition.role == Role::Root);
+        let root = root.expect("there is always one");
+        let mut others: Vec<(String, Vec<u8>)> = vec![
+            ("boot.ipxe".to_owned(), taken.scripts.ipxe().into_bytes()),
+            ("grub.cfg".to_owned(), taken.scripts.grub().into_bytes()),
+            ("README".to_owned(), README.as_bytes().to_vec()),
+        ];
+        let is_program = |path: &str| path.to_ascii_lowercase().ends_with(".efi");
+        let programs = disk.installed.esp.iter().filter(|file| is_program(&file.path));
+        others.extend(programs.map(|file| (file.path.clone(), file.bytes.clone())));
+        let parts = netboot::Parts {
+            vmlinuz: &taken.vmlinuz,
+            initramfs: &taken.initramfs,
+            root: (disk.file.file(), &(root.start.0..root.start.0 + root.len.0)),
+            others: &others,
+        };
+        let options = squashfs::Options {
+            level: ZSTD_LEVEL,
+            threads: request.threads,
+            time_secs: self.inputs.time.secs,
+        };
+        let kind = DiskType::Pxe;
+        context.reporter.report(Event::Stage { name: format!("writing {}", kind.name()) });
+        let members = netboot::write(parts, &folder, &options, context.reporter, context.cancel)
+            .map_err(|error| Error::folder(&target, error))?;
+        Ok((folder, members))
+    }
+
+    fn netboot_tar(&mut self) -> Result<(), Error> {
+        let (kind, context, threads) =
+            (DiskType::PxeTarXz, self.context, self.inputs.request.threads);
+        let made = self.netboot()?;
+        let (folder, members) = (made.0.path().to_owned(), made.1.clone());
+        self.add(kind, |_, out| {
+            netboot::pack(&folder, &members, out, threads, context.reporter, context.cancel)
         })
     }
 

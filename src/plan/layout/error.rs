@@ -72,6 +72,15 @@ pub enum LayoutError {
         /// How many there would be.
         count: usize,
     },
+    /// A system that boots from a network has one file system.
+    #[error(
+        "partition `{name}` would not be there after a boot from a network: `pxe` has the root file \
+         system only"
+    )]
+    NotFromNetwork {
+        /// Its name.
+        name: String,
+    },
     /// The file for a partition is not in the image.
     #[error("the image has no regular file `{path}`, which a partition is to hold")]
     NoSource {
