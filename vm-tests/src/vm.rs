@@ -184,8 +184,28 @@ impl Vm {
         self.console.wait_for_boot("login: ", BOOT_TIMEOUT)?;
         self.console.send("root\n")?;
         self.console.wait_for("# ", COMMAND_TIMEOUT).context("logging in as root")?;
+        self.quiet_shell("# ")
+    }
+
+    /// Logs in as a user with a password, and makes the shell a quiet one.
+    pub fn login_as(&mut self, user: &str, password: &str) -> Result<()> {
+        self.console.wait_for_boot("login: ", BOOT_TIMEOUT)?;
+        self.console.send(&format!("{user}\n"))?;
+        self.console.wait_for("Password: ", COMMAND_TIMEOUT)?;
+        self.console.send(&format!("{password}\n"))?;
+        let shell = self.console.wait_for("$ ", COMMAND_TIMEOUT);
+        shell.with_context(|| format!("logging in as {user}"))?;
+        self.quiet_shell("$ ")
+    }
+
+    /// Leaves it, for another login.
+    pub fn log_out(&mut self) -> Result<()> {
+        self.console.send("exit\n")
+    }
+
+    fn quiet_shell(&mut self, prompt: &str) -> Result<()> {
         self.console.send("exec /bin/sh\n")?;
-        self.console.wait_for("# ", COMMAND_TIMEOUT)?;
+        self.console.wait_for(prompt, COMMAND_TIMEOUT)?;
         self.console.send("stty -echo; PS1=; dmesg -n 1; echo ready=$((6 * 7))\n")?;
         self.console.wait_for("ready=42", COMMAND_TIMEOUT).map(drop)
     }

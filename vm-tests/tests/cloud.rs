@@ -1,5 +1,5 @@
 //! A guest of clouds: cloud-init makes the user, the key and the name that it is told of, and the key
-//! opens the machine.
+//! opens the machine. So do those of its owner, without a cloud.
 #![allow(clippy::disallowed_methods, reason = "tests run other programs")]
 
 use std::fs;
@@ -47,6 +47,70 @@ fn guest_heeds_a_config_drive() -> Result<()> {
     let drive = config_drive(&folder, &user_data(&ssh)?)?;
     heeds(&folder, &qcow2, &ssh, Some(&drive), "DataSourceConfigDrive")
 }
+
+/// Nobody but the owner's configuration says who may come in.
+#[test]
+#[ignore = "boots a VM: cargo xtask test --full"]
+fn guest_lets_in_the_users_of_its_owner() -> Result<()> {
+    let Some((folder, layout)) = guest("cloud-owner")? else { return Ok(()) };
+    let ssh = Ssh::create(&folder)?;
+    let config = folder.join("config.toml");
+    fs::write(&config, OWNER.replace("KEY", &ssh.public_key()?))?;
+    let mut build = Build::new(&layout, "latest", KARGS);
+    build.options = vec!["--config".into(), config.display().to_string()];
+    let qcow2 = build.run(&folder, &[Format::Qcow2])?.remove(0);
+    let overlay = Overlay::create(&folder, &qcow2, Format::Qcow2, None)?;
+    let mut qemu = qemu(&folder, overlay.path(), Firmware::Bios, Bus::Virtio)?;
+    let mut vm = Vm::spawn(qemu.args(ssh.options()).args(["-serial", "stdio"]), &folder, false)?;
+    let marker = vm.wait_for_marker()?;
+    ensure!(marker.trim_end().ends_with("failed=0"), "{marker}");
+    let told = ssh.run(USER, "id -un; id -Gn; hostname; date +%Z; echo $HOME; cat /etc/lab")?;
+    let lines: Vec<_> = told.lines().collect();
+    ensure!(lines == [USER, "ops adm lab", "owned", "JST", "/home/ops", "ours"], "{told}");
+    ensure!(ssh.run("root", "id -un")?.trim_end() == "root");
+    vm.login_as(USER, "correct horse")?;
+    let who = vm.check("id -un")?;
+    ensure!(who == USER, "{who}");
+    vm.log_out()?;
+    vm.login()?;
+    let state = vm.run("systemctl is-enabled fstrim.timer")?.text;
+    ensure!(state == "enabled", "fstrim.timer is {state}");
+    vm.power_off()
+}
+
+/// `KEY` is the public key.
+const OWNER: &str = r#"
+[customizations]
+hostname = "owned"
+
+[customizations.timezone]
+timezone = "Asia/Tokyo"
+
+[customizations.services]
+enabled = ["fstrim.timer"]
+
+[[customizations.group]]
+name = "lab"
+
+[[customizations.user]]
+name = "ops"
+password = "correct horse"
+key = "KEY"
+groups = ["adm", "lab"]
+shell = "/bin/bash"
+
+[[customizations.user]]
+name = "root"
+key = "KEY"
+
+[[customizations.files]]
+path = "/etc/lab"
+data = "ours\n"
+
+[[customizations.files]]
+path = "/etc/systemd/network/20-owner.network"
+data = "[Match]\nName=e*\n[Network]\nDHCP=yes\n"
+"#;
 
 /// Where the machine lives, and what its disk is made of.
 fn guest(name: &str) -> Result<Option<(PathBuf, PathBuf)>> {
