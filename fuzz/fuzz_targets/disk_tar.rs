@@ -1,0 +1,6 @@
+//! Tars that hold disks.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bootc_image::inspect::fuzz_tar(bytes);
+});
