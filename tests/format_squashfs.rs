@@ -44,7 +44,7 @@ fn check(raw: &Path, range: Range<u64>) -> u64 {
     let Some(list) = run("unsquashfs", &["-lln", "-UTC", artifact]) else {
         return summary.size_bytes;
     };
-    let lines: Vec<_> = list.lines().map(|line| words(line)).collect();
+    let lines: Vec<_> = list.lines().map(words).collect();
     let len = range.end - range.start;
     let date = "2023-11-14 22:13";
     let expected = [
@@ -157,7 +157,7 @@ fn what_cannot_be_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let raw = create(&folder.path().join("raw"));
     let out = create(&folder.path().join("out"));
-    for range in [0..0, 4096..MIB, 2 * MIB..MIB] {
+    for range in [0..0, 4096..MIB, Range { start: 2 * MIB, end: MIB }] {
         let made = encode(&raw, range, &out, &options(1), &Silent, &Cancel::default());
         assert!(matches!(made, Err(FormatError::Size { format: "squashfs", .. })));
     }
