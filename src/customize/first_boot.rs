@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | credential NAME | `/etc/credstore/NAME` in a directory of 0700 | 0600 |
 //! | cloud-init | `/var/lib/cloud/seed/nocloud/{meta-data,user-data,network-config,vendor-data}`, 0700 | 0600 |
+//! | | `/etc/cloud/cloud.cfg.d/zz-seed.cfg`: the seed is the only data source | 0644 |
 //! | Ignition | `/boot/ignition.firstboot`, the stamp | 0644 |
 //! | Ignition with a URL | the stamp sets `ignition_network_kcmdline` | 0644 |
 //! | Ignition with a configuration | the stamp, and `/boot/ignition/config.ign` | 0600 |
@@ -11,10 +12,9 @@
 //! *Credentials.* systemd looks for `LoadCredential=` and `ImportCredential=` by name in
 //! `/etc/credstore`.
 //!
-//! *cloud-init.* `ds-identify` finds the data source NoCloud where the seed has both `meta-data` and
-//! `user-data`; no drop-in is needed, and none is written, so that the order of data sources stays the
-//! image's and another source of the machine's is found too. An instance id is made of the seed's
-//! content and the plan when no `meta-data` is given.
+//! *cloud-init.* `ds-identify` looks for a seed so early that an ostree system has no `/var` yet, finds
+//! none, and cloud-init does not run. A list of data sources with one entry spares it the search. An
+//! instance id is made of the seed's content and the plan when no `meta-data` is given.
 //!
 //! *Ignition.* GRUB reads the stamp: with it, the variable in the kernel argument
 //! [`IGNITION_KARG`] becomes `ignition.firstboot` and what the stamp sets. After the first boot the
@@ -35,6 +35,9 @@ pub const IGNITION_KARG: &str = "$ignition_firstboot";
 
 const CREDENTIALS: &str = "etc/credstore";
 const SEED: &str = "var/lib/cloud/seed/nocloud";
+/// The last list counts: this is after those of images.
+const SOURCES: &str = "/etc/cloud/cloud.cfg.d/zz-seed.cfg";
+const ONLY_THE_SEED: &[u8] = b"datasource_list: [ NoCloud, None ]\n";
 
 /// Writes credentials.
 pub(super) fn credentials(overlay: &mut Overlay<'_>, settings: &Settings) -> Result<(), Error> {
@@ -76,42 +79,13 @@ pub(super) fn cloud_init(
             overlay.put(Addition::file(format!("{directory}/{name}"), 0o600, bytes.clone()));
         }
     }
+    let sources = overlay.place(SOURCES)?;
+    overlay.ensure_parent(SOURCES, &sources, true)?;
+    overlay.put(Addition::file(sources, 0o644, ONLY_THE_SEED));
     if !overlay.leads_to_file("usr/bin/cloud-init") {
         warnings.push("the image has no cloud-init: nothing will read its seed".to_owned());
-    } else if !has_no_cloud(overlay)? {
-        warnings.push(
-            "cloud-init of this image does not look for a seed: its `datasource_list` lacks NoCloud"
-                .to_owned(),
-        );
     }
     Ok(())
-}
-
-/// Whether the list of data sources, where the image has one, names NoCloud: the last list counts.
-fn has_no_cloud(overlay: &Overlay<'_>) -> Result<bool, Error> {
-    let mut has = true;
-    let drop_ins = overlay.names("etc/cloud/cloud.cfg.d").into_iter();
-    let drop_ins = drop_ins.filter(|name| name.ends_with(".cfg"));
-    let drop_ins = drop_ins.map(|name| format!("etc/cloud/cloud.cfg.d/{name}"));
-    for path in ["etc/cloud/cloud.cfg".to_owned()].into_iter().chain(drop_ins) {
-        let text = overlay.text(&path)?.unwrap_or_default();
-        if let Some((_, after)) = text.rsplit_once("\ndatasource_list:") {
-            has = names_no_cloud(after);
-        } else if let Some(after) = text.strip_prefix("datasource_list:") {
-            has = names_no_cloud(after);
-        }
-    }
-    Ok(has)
-}
-
-/// Whether a list in YAML, in one line or one entry a line, has the entry.
-fn names_no_cloud(after: &str) -> bool {
-    let is_over = |line: &&str| line.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    let mut lines = after.lines();
-    let first = lines.next().unwrap_or_default();
-    let rest = lines.take_while(|line| !is_over(line));
-    let words = [first].into_iter().chain(rest);
-    words.flat_map(|line| line.split(|c: char| !c.is_alphanumeric())).any(|word| word == "NoCloud")
 }
 
 fn instance_id(inputs: &Inputs<'_>, user_data: &[u8]) -> String {

@@ -103,13 +103,14 @@ fn cloud_init_finds_its_seed() {
     let image = image()
         .with("usr/bin/cloud-init", "")
         .with("usr/etc/cloud/cloud.cfg", "x: 1\ndatasource_list: [ Ec2 ]\n")
-        .with("usr/etc/cloud/cloud.cfg.d/90.cfg", "datasource_list:\n - ConfigDrive\n - NoCloud\n");
+        .with("usr/etc/cloud/cloud.cfg.d/90.cfg", "datasource_list:\n - ConfigDrive\n");
     let first = made(&image, &settings).unwrap();
     assert!(first.warnings.is_empty(), "{:?}", first.warnings);
     let paths: Vec<(&str, Option<u16>)> =
         first.additions.iter().map(|addition| (addition.path.as_str(), addition.mode)).collect();
     let seed = "var/lib/cloud/seed";
     let expected = [
+        ("etc/cloud/cloud.cfg.d/zz-seed.cfg".to_owned(), 0o644),
         ("var/lib".to_owned(), 0o755),
         ("var/lib/cloud".to_owned(), 0o755),
         (seed.to_owned(), 0o755),
@@ -120,13 +121,11 @@ fn cloud_init_finds_its_seed() {
     let expected: Vec<(&str, Option<u16>)> =
         expected.iter().map(|(path, mode)| (path.as_str(), Some(*mode))).collect();
     assert_eq!(paths, expected);
-    let AdditionKind::File(meta_data) = &first.additions[4].kind else { panic!("a file") };
+    let AdditionKind::File(meta_data) = &first.additions[5].kind else { panic!("a file") };
     let meta_data = std::str::from_utf8(meta_data).unwrap();
     assert!(meta_data.starts_with("instance-id: iid-") && meta_data.len() == 50, "{meta_data}");
     assert_eq!(made(&image, &settings).unwrap(), first);
 
-    let pinned = image.with("usr/etc/cloud/cloud.cfg.d/99.cfg", "datasource_list: [ Ec2, None ]\n");
-    assert_eq!(made(&pinned, &settings).unwrap().warnings.len(), 1);
     assert_eq!(made(&MemoryFiles::default(), &settings).unwrap().warnings.len(), 1);
 }
 

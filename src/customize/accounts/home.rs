@@ -19,6 +19,8 @@ use crate::files::{FileKind, Files as _};
 use crate::settings::User;
 
 /// Deeper skeletons are no skeletons.
+/// What all files of a skeleton may have together: real ones have a few KiB.
+const SKELETON_LIMIT_BYTES: u64 = 16 << 20;
 const MAX_DEPTH: usize = 16;
 
 /// Where a new user's home is, as `passwd` says it: below `HOME` of `/etc/default/useradd` if that leads
@@ -73,7 +75,8 @@ pub(super) fn make(
             if user.name != "root"
                 && let Some(skeleton) = overlay.resolve(defaults.skeleton.trim_matches('/'))
             {
-                copy(overlay, &skeleton, &home, owner, MAX_DEPTH)?;
+                let mut left = SKELETON_LIMIT_BYTES;
+                copy(overlay, &skeleton, &home, owner, (MAX_DEPTH, &mut left))?;
             }
         }
     }
@@ -83,25 +86,26 @@ pub(super) fn make(
     Ok(())
 }
 
-/// Copies what is in one directory into another.
+/// Copies what is in one directory into another, as deep and as much as is left.
 fn copy(
     overlay: &mut Overlay<'_>,
     from: &str,
     to: &str,
     owner: (u32, u32),
-    depth: usize,
+    (depth, left): (usize, &mut u64),
 ) -> Result<(), Error> {
     for name in overlay.names(from) {
         let (source, target) = (format!("{from}/{name}"), format!("{to}/{name}"));
         let addition = match overlay.kind(&source) {
             Some(FileKind::Regular { .. }) => {
-                let bytes = overlay.read(&source, super::super::LIMIT_BYTES)?.unwrap_or_default();
+                let bytes = overlay.read(&source, *left)?.unwrap_or_default();
+                *left -= u64::try_from(bytes.len()).unwrap_or(0);
                 Addition::file(target, 0o644, bytes)
             }
             Some(FileKind::Symlink { target: leads_to }) => Addition::symlink(target, leads_to),
             Some(FileKind::Directory) if depth > 0 => {
                 overlay.put(Addition::directory(target.clone(), 0o755).owned_by(owner.0, owner.1));
-                copy(overlay, &source, &target, owner, depth - 1)?;
+                copy(overlay, &source, &target, owner, (depth - 1, &mut *left))?;
                 continue;
             }
             _ => continue,

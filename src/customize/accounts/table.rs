@@ -65,8 +65,9 @@ impl Table {
         self.rows().find(|row| row.get(2) == Some(&id.as_str()))?.first().copied()
     }
 
-    /// Appends a line.
+    /// Appends a line. One of that name, whose user or group is gone, is dropped: the first would count.
     pub(super) fn push(&mut self, fields: &[&str]) {
+        self.lines.retain(|line| line.split(':').next() != fields.first().copied());
         let is_nis = |line: &&String| line.starts_with(['+', '-']);
         let nis = self.lines.iter().rev().take_while(is_nis).count();
         self.lines.insert(self.lines.len() - nis, fields.join(":"));

@@ -100,7 +100,7 @@ fn enable(
         (Some(instance), true) => unit.with_instance(&unit.expand(instance)),
         _ => name.to_owned(),
     };
-    let is_open = Name::parse(&started).is_some_and(Name::is_template);
+    let is_open = Name::parse(&started).ok_or_else(|| wrong_name(path, &started))?.is_template();
     if is_open && !install.pulled_in_by.is_empty() {
         return Err(Error::Template(name.to_owned()));
     }
