@@ -5,6 +5,11 @@ use crate::files::{FileKind, Files};
 /// Where dracut's modules are; that of Ignition has a number in front of its name.
 const DRACUT_MODULES: &str = "usr/lib/dracut/modules.d";
 
+/// What the file system is called on which Fedora CoreOS has `ignition/config.ign`, and waits for when it
+/// starts for the first time (fedora-coreos-config: `coreos-ignition-setup-user.sh`,
+/// `coreos-diskful-generator`). Ignition itself reads no such file.
+pub const BOOT_LABEL: &str = "boot";
+
 /// Whether the image brings Ignition for its initramfs.
 pub fn is_in(files: &dyn Files) -> bool {
     let number = |name: &str| name.trim_start_matches(|c: char| c.is_ascii_digit()) == "ignition";

@@ -24,6 +24,8 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 /// Longer names and lists are none of dracut's.
 const NAME_LIMIT_BYTES: u64 = 4096;
 const LIST_LIMIT_BYTES: u64 = 1 << 20;
+/// No machine unpacks more: what is after that is not looked for.
+const UNPACKED_LIMIT_BYTES: u64 = 4 << 30;
 /// A larger window than any initramfs has, which the kernel could not unpack either.
 const ZSTD_WINDOW_LOG: u32 = 27;
 const XZ_LIMIT_KIB: u32 = 128 << 10;
@@ -57,12 +59,13 @@ pub fn dracut_modules(initramfs: impl Read) -> Result<Option<BTreeSet<String>>, 
     match outer.find(MODULES)? {
         Next::Found(list) => Ok(Some(modules(&list))),
         Next::End => Ok(None),
-        Next::Compressed(compression) => {
-            let mut inner = Chain { input: compression.decoder(outer.input)?, offset: 0 };
+        Next::Compressed(compression, magic) => {
+            let packed = io::Cursor::new(magic).chain(outer.input);
+            let mut inner = Chain { input: compression.decoder(packed)?, offset: 0 };
             match inner.find(MODULES)? {
                 Next::Found(list) => Ok(Some(modules(&list))),
                 Next::End => Ok(None),
-                Next::Compressed(_) => Err(InitramfsError::Unknown { offset: inner.offset }),
+                Next::Compressed(..) => Err(InitramfsError::Unknown { offset: inner.offset }),
             }
         }
     }
@@ -108,7 +111,8 @@ impl Compression {
 /// What a chain of plain archives led to.
 enum Next {
     Found(Vec<u8>),
-    Compressed(Compression),
+    /// Its first bytes were read.
+    Compressed(Compression, [u8; 6]),
     End,
 }
 
@@ -121,23 +125,19 @@ impl<R: BufRead> Chain<R> {
     /// The content of the file `wanted`, unless something else comes first.
     fn find(&mut self, wanted: &[u8]) -> Result<Next, InitramfsError> {
         loop {
-            if !self.skip_zeros()? {
+            if self.offset > UNPACKED_LIMIT_BYTES || !self.skip_zeros()? {
                 return Ok(Next::End);
             }
             let start = self.offset;
             let mut magic = [0; 6];
-            let mut rest = 6;
-            // what decides is peeked at, for a decoder needs it too
-            let available = self.input.fill_buf()?;
-            if let Some(compression) = Compression::of(available.get(..6).unwrap_or(available)) {
-                return Ok(Next::Compressed(compression));
-            }
             self.read(&mut magic)?;
+            if let Some(compression) = Compression::of(&magic) {
+                return Ok(Next::Compressed(compression, magic));
+            }
             if magic != *b"070701" && magic != *b"070702" {
                 return Err(InitramfsError::Unknown { offset: start });
             }
             let mut header = [0; HEADER_BYTES - 6];
-            rest += header.len();
             self.read(&mut header)?;
             let malformed = || InitramfsError::Entry { offset: start };
             let len = number(&header, 6).ok_or_else(malformed)?;
@@ -145,7 +145,7 @@ impl<R: BufRead> Chain<R> {
             let name_len = name_len.ok_or_else(malformed)?;
             let mut name = vec![0; usize::try_from(name_len).unwrap_or(0)];
             self.read(&mut name)?;
-            self.skip(padding(rest + name.len()))?;
+            self.skip(padding(HEADER_BYTES + name.len()))?;
             let name = name.strip_suffix(&[0]).ok_or_else(malformed)?;
             let is_wanted = name.strip_prefix(b"./").unwrap_or(name) == wanted;
             if is_wanted && len <= LIST_LIMIT_BYTES {
@@ -171,8 +171,8 @@ impl<R: BufRead> Chain<R> {
             let is_over = zeros < available.len();
             self.input.consume(zeros);
             self.offset += u64::try_from(zeros).unwrap_or(0);
-            if is_over {
-                return Ok(true);
+            if is_over || self.offset > UNPACKED_LIMIT_BYTES {
+                return Ok(is_over);
             }
         }
     }

@@ -62,11 +62,11 @@ pub enum BootError {
         /// The kernel's version: the name of its directory.
         version: String,
     },
-    /// A kernel argument that a script of iPXE cannot have.
-    #[error(
-        "the kernel argument `{karg}` cannot be in a script of iPXE, which has a meaning for it"
-    )]
-    NotForIpxe {
+    /// A kernel argument that scripts of iPXE and GRUB cannot both have.
+    #[error("the kernel argument `{karg}` cannot be in scripts of iPXE and GRUB: it has {what}")]
+    NotForScripts {
+        /// What stands in the way.
+        what: &'static str,
         /// The argument.
         karg: String,
     },

@@ -43,19 +43,21 @@ impl Netboot {
     ///
     /// # Errors
     ///
-    /// An argument that iPXE would take for something else.
+    /// An argument that a script would take for something else, or garble.
     pub fn new(title: &str, kargs: &[String], ostree: &str) -> Result<Self, BootError> {
         let key = |karg: &String| karg.split('=').next().unwrap_or_default().to_owned();
         let kept = kargs.iter().filter(|karg| !OF_A_DISK.contains(&&*key(karg)));
         let kargs: Vec<String> = kept.cloned().chain([ostree.to_owned()]).collect();
-        match kargs.iter().find(|karg| karg.contains("${") || ["&&", "||"].contains(&&***karg)) {
-            Some(karg) => Err(BootError::NotForIpxe { karg: karg.clone() }),
-            None => Ok(Self { title: one_line(title), kargs }),
+        for karg in &kargs {
+            if let Some(what) = obstacle(karg) {
+                return Err(BootError::NotForScripts { karg: karg.clone(), what });
+            }
         }
+        Ok(Self { title: one_line(title), kargs })
     }
 
     /// `boot.ipxe`: everything is fetched from where the script came from. An iPXE that does not know
-    /// that place (`cwduri`, of 2020), and is not told (`base-url`), fetches `rootfs.img` itself.
+    /// that place (`cwduri`, of 2024), and is not told (`base-url`), fetches `rootfs.img` itself.
     pub fn ipxe(&self) -> String {
         let kargs = self.kargs.join(" ");
         format!(
@@ -65,17 +67,19 @@ impl Netboot {
              kernel vmlinuz initrd=initrd.img root=live:${{base-url}}rootfs.img {kargs}\n\
              initrd initrd.img\nboot\n\
              :whole\n\
-             kernel vmlinuz initrd=initrd.img root=live:/rootfs.img {kargs}\n\
+             kernel vmlinuz initrd=initrd.magic root=live:/rootfs.img {kargs}\n\
              initrd initrd.img\ninitrd rootfs.img /rootfs.img\nboot\n",
             self.title,
         )
     }
 
-    /// `grub.cfg`: files from where GRUB was loaded from, `rootfs.img` from the root of that machine's
+    /// `grub.cfg`: files from the root of the server that GRUB was loaded from, `rootfs.img` from the root of that machine's
     /// web server, or from memory.
     pub fn grub(&self) -> String {
         let title = word(&self.title);
-        let kargs: Vec<String> = self.kargs.iter().map(|karg| word(karg)).collect();
+        // GRUB puts quotes around what has blanks
+        let bare = |karg: &String| word(&karg.replace('"', ""));
+        let kargs: Vec<String> = self.kargs.iter().map(bare).collect();
         let kargs = kargs.join(" ");
         format!(
             "set timeout=5\n\n\
@@ -90,14 +94,32 @@ impl Netboot {
     }
 }
 
+/// A name without what would end a line or continue it.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || c == '\\' { ' ' } else { c }).collect()
+}
+
+/// What keeps an argument out of the scripts. iPXE takes lines apart at blanks, whatever the quotes; GRUB
+/// puts a backslash in front of some characters, which the kernel does not take away.
+fn obstacle(karg: &str) -> Option<&'static str> {
+    let is_syntax = |word: &str| ["&&", "||", ";"].contains(&word) || word.starts_with('#');
+    if karg.contains("${") {
+        Some("`${`")
+    } else if karg.split_whitespace().any(is_syntax) {
+        Some("a word that ends commands of iPXE")
+    } else if karg.contains(['\'', '\\']) {
+        Some("a character that GRUB escapes")
+    } else if karg.split(' ').any(str::is_empty) || karg.contains(|c: char| c.is_control()) {
+        Some("white space that would not arrive as it is")
+    } else {
+        None
+    }
 }
 
 /// One word of a GRUB script.
 fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._=,:/@%+-".contains(c);
-    if text.chars().all(is_plain) {
+    if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -113,29 +135,46 @@ mod tests {
 
     #[test]
     fn scripts_carry_the_arguments_but_those_of_the_disk() {
-        let all = kargs(&["root=UUID=1", "rw", "boot=UUID=2", "rootflags=x", "a=\"b c\"", "d='"]);
-        let netboot = Netboot::new("Some OS", &all, "ostree=/ostree/boot.1/default/0/0").unwrap();
+        let all = kargs(&["root=UUID=1", "rw", "boot=UUID=2", "rootflags=x", "a=\"b c\"", "d=$e"]);
+        let netboot = Netboot::new("Some OS\\", &all, "ostree=/ostree/boot.1/default/0/0").unwrap();
         let ipxe = netboot.ipxe();
-        assert!(ipxe.starts_with("#!ipxe\n# Some OS\nisset ${base-url} || "), "{ipxe}");
+        assert!(ipxe.starts_with("#!ipxe\n# Some OS \nisset ${base-url} || "), "{ipxe}");
         assert!(
             ipxe.contains(
-                " root=live:${base-url}rootfs.img rw rootflags=x a=\"b c\" d=' ostree=/ostree/boot.1/"
+                " root=live:${base-url}rootfs.img rw rootflags=x a=\"b c\" d=$e ostree=/ostree/boot.1/"
             ),
             "{ipxe}"
         );
         let grub = netboot.grub();
-        assert!(grub.contains("menuentry 'Some OS' {"), "{grub}");
-        assert!(grub.contains(r#" rw rootflags=x 'a="b c"' 'd='\''' ostree="#), "{grub}");
+        assert!(grub.contains("menuentry 'Some OS ' {"), "{grub}");
+        assert!(grub.contains(" rw rootflags=x 'a=b c' 'd=$e' ostree="), "{grub}");
         assert!(!grub.contains("UUID"), "{grub}");
+        assert!(Netboot::new("", &[], "o").unwrap().grub().contains("menuentry '' {"));
     }
 
     #[test]
-    fn what_ipxe_would_understand_is_refused() {
-        for karg in ["a=${net0/ip}", "&&", "||"] {
+    fn what_a_script_would_understand_is_refused() {
+        let wrong = [
+            "a=${net0/ip}",
+            "&&",
+            "||",
+            ";",
+            "#a",
+            "a=\"b ; c\"",
+            "a=\"b #c\"",
+            "a=\"b  c\"",
+            "a=b\\c",
+            "a='b'",
+            "a\tb",
+        ];
+        for karg in wrong {
             let result = Netboot::new("x", &kargs(&[karg]), "ostree=/x");
-            assert!(matches!(result, Err(BootError::NotForIpxe { karg: named }) if named == karg));
+            let Err(BootError::NotForScripts { karg: named, .. }) = result else {
+                panic!("{karg}: {result:?}")
+            };
+            assert_eq!(named, karg);
         }
-        assert!(Netboot::new("x", &kargs(&["a=$b", "c=d&&e"]), "ostree=/x").is_ok());
+        assert!(Netboot::new("x", &kargs(&["a=$b", "c=d&&e", "f#g;"]), "ostree=/x").is_ok());
     }
 
     #[test]

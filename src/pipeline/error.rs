@@ -112,14 +112,6 @@ pub enum Error {
         /// Modules of dracut.
         missing: Vec<&'static str>,
     },
-    /// The initramfs is not one.
-    #[error("looking into `{path}`")]
-    Initramfs {
-        /// Its path in the image.
-        path: String,
-        /// What is wrong.
-        source: boot::initramfs::InitramfsError,
-    },
     /// A disk format could not be written.
     #[error("writing `{}`", .path.display())]
     Format {

@@ -236,6 +236,11 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
     let wish = image_disk.layout(request.layout.clone());
     let layout =
         Layout::plan(wish.as_ref(), machine(request), inputs.ids).map_err(PlanError::from)?;
+    if wants_ignition && has_ignition && layout.boot().label != boot::ignition::BOOT_LABEL {
+        let message = "Fedora CoreOS looks for Ignition's files on a file system labelled `boot`, which \
+                       this disk lacks: give `/boot` a partition of its own";
+        context.reporter.report(Event::Warning { message: message.into() });
+    }
     let places = mounts::places(files, &layout).map_err(PlanError::from)?;
     for place in places.iter().filter(|place| place.hides) {
         let message = format!(

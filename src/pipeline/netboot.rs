@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::error::Error;
 use super::install::{Decisions, Inputs};
 use super::parts::{Waiting, Writer};
-use crate::boot::initramfs::{self, InitramfsError};
+use crate::boot::initramfs;
 use crate::boot::netboot::{Netboot, missing_modules};
+use crate::customize::IGNITION_KARG;
 use crate::ostree::{self, Sysroot};
 use crate::plan::PlanError;
 use crate::plan::layout::{Content, Layout, LayoutError, Role};
 use crate::progress::{Event, Reporter};
+use crate::settings::Ignition;
 use crate::tree::Directory;
 use crate::volume::{Inode, Volume};
 
@@ -52,7 +54,8 @@ pub(super) fn plan<V: Volume>(
     check(&decisions.layout).map_err(PlanError::from)?;
     let kernel = &decisions.kernel;
     let ostree = options.rsplit(' ').next().unwrap_or_default();
-    let scripts = Netboot::new(&decisions.name, decisions.kargs.as_slice(), ostree)?;
+    let kargs = first_boot(decisions.kargs.as_slice(), inputs)?;
+    let scripts = Netboot::new(&decisions.name, &kargs, ostree)?;
     let inode = |path: &str| {
         let object = ostree::find_file(sysroot, tree, path);
         object.map(|object| object.inode).ok_or_else(|| ostree::Error::Missing(path.to_owned()))
@@ -63,6 +66,22 @@ pub(super) fn plan<V: Volume>(
         initramfs: inode(&kernel.initramfs)?,
         path: kernel.initramfs.clone(),
     }))
+}
+
+/// GRUB reads no stamp here: every boot is the first.
+fn first_boot(kargs: &[String], inputs: Inputs<'_>) -> Result<Vec<String>, PlanError> {
+    let own = match &inputs.request.settings.ignition {
+        None => return Ok(kargs.to_vec()),
+        Some(Ignition::FirstBoot) => vec!["ignition.firstboot".to_owned()],
+        Some(Ignition::Url(url)) => ["ignition.firstboot", "rd.neednet=1"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("ignition.config.url={url}")])
+            .collect(),
+        Some(Ignition::Embedded(_)) => return Err(PlanError::EmbeddedIgnitionFromNetwork),
+    };
+    let kept = kargs.iter().filter(|karg| *karg != IGNITION_KARG).cloned();
+    Ok(kept.chain(own).collect())
 }
 
 /// Nothing but root can be there after a boot from a network.
@@ -103,11 +122,10 @@ pub(super) fn take(
             let message = format!("`{path}` was not made by dracut: it may not find `root=live:`");
             reporter.report(Event::Warning { message });
         }
-        Err(error @ InitramfsError::Unknown { .. }) => {
+        Err(error) => {
             let message = format!("whether `{path}` can boot from a network is not known: {error}");
             reporter.report(Event::Warning { message });
         }
-        Err(source) => return Err(Error::Initramfs { path, source }),
     }
     Ok(Taken { scripts, vmlinuz, initramfs })
 }

@@ -44,6 +44,12 @@ pub enum PlanError {
         /// The smallest disk that would do, in MiB.
         needed_mib: u64,
     },
+    /// An Ignition configuration that nothing would find.
+    #[error(
+        "an Ignition configuration cannot come with what boots from a network: give its URL \
+         (`customizations.ignition.firstboot.url`)"
+    )]
+    EmbeddedIgnitionFromNetwork,
     /// A name that no stateroot may have: it becomes part of paths and of kernel arguments.
     #[error(
         "stateroot {0:?}: use letters, digits, `.`, `_` and `-`, \

@@ -24,6 +24,8 @@ use crate::progress::Event;
 /// Fast levels: most of an image is compressed already.
 const DEFLATE_LEVEL: u8 = 1;
 const ZSTD_LEVEL: u8 = 1;
+/// Where the folder is while a tar is made of it.
+const PACKED_FOLDER: &str = "xz/pxe.tar.xz.content";
 /// The tag of a containerDisk in its layout.
 const TAG: &str = "latest";
 
@@ -245,7 +247,10 @@ impl<'a> Workshop<'a> {
 
     fn make_netboot(&self) -> Result<(PendingDirectory, Vec<netboot::Member>), Error> {
         let (disk, context, request) = (self.disk, self.context, self.inputs.request);
-        let target = request.output.join(DiskType::Pxe.path());
+        // a tar alone must not be in the way of a folder of before
+        let is_kept = request.types.contains(&DiskType::Pxe);
+        let name = if is_kept { DiskType::Pxe.path() } else { PACKED_FOLDER };
+        let target = request.output.join(name);
         let folder = PendingDirectory::create(&target, netboot::NAMES)?;
         let taken = disk.netboot.as_ref().expect("taken for these types");
         let root = disk.partitions.iter().find(|placed| placed.partition.role == Role::Root);
