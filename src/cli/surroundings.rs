@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use super::drop_in;
@@ -36,15 +37,15 @@ impl Surroundings {
         let path = |name| set(name).map(PathBuf::from);
         Self {
             registry: Environment {
-                home: home(),
-                xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+                home: folder("HOME"),
+                xdg_runtime_dir: folder("XDG_RUNTIME_DIR"),
                 run_auth_file: Some(PathBuf::from(format!(
                     "/run/containers/{}/auth.json",
                     rustix::process::getuid().as_raw()
                 ))),
-                xdg_config_home: path("XDG_CONFIG_HOME"),
+                xdg_config_home: folder("XDG_CONFIG_HOME"),
                 registry_auth_file: path("REGISTRY_AUTH_FILE"),
-                docker_config: path("DOCKER_CONFIG"),
+                docker_config: folder("DOCKER_CONFIG"),
                 registries_conf: path("CONTAINERS_REGISTRIES_CONF"),
                 short_name_aliases: short_name_aliases(),
                 etc: Some(PathBuf::from("/etc")),
@@ -61,13 +62,16 @@ impl Surroundings {
     }
 }
 
-/// The user's folder; none when this process may not look into it, as after `sudo -u` or `setpriv`
-/// that keep the variable: what is in another user's folder concerns nobody else.
-fn home() -> Option<PathBuf> {
-    let home = PathBuf::from(set("HOME")?);
-    let looked = home.join(".").metadata();
-    let is_closed = looked.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-    (!is_closed).then_some(home)
+/// A folder of the user; none when it is closed to this process because it is another user's, as after
+/// `setpriv` that keeps the variable: what is in there concerns nobody else. Where that cannot be seen,
+/// an error will tell of it: a policy must not be passed over.
+fn folder(name: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(set(name)?);
+    let is_closed = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let own = rustix::process::geteuid().as_raw();
+    let is_anothers = folder.join(".").metadata().is_err_and(is_closed)
+        && folder.metadata().is_ok_and(|folder| folder.uid() != own);
+    (!is_anothers).then_some(folder)
 }
 
 /// Where podman writes aliases down: root's are apart from those of users.
@@ -75,8 +79,7 @@ fn short_name_aliases() -> Option<PathBuf> {
     let cache = if rustix::process::geteuid().is_root() {
         Some(PathBuf::from("/var/cache"))
     } else {
-        let cache = || Some(home()?.join(".cache"));
-        set("XDG_CACHE_HOME").map(PathBuf::from).or_else(cache)
+        folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))
     };
     Some(cache?.join("containers/short-name-aliases.conf"))
 }
