@@ -49,6 +49,11 @@ impl PendingDirectory {
         }
     }
 
+    /// Whether a folder could be made that becomes `target`, as far as that is known now.
+    pub fn check(target: &Path, ours: &[&str]) -> Result<(), OutputError> {
+        check_replaceable(target, ours)
+    }
+
     /// Where to put files for now.
     pub fn path(&self) -> &Path {
         &self.partial

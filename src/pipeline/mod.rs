@@ -52,6 +52,7 @@ pub fn build(
     reporter: &Arc<dyn Reporter>,
     cancel: &Cancel,
 ) -> Result<Outcome, Error> {
+    artifacts::check(request)?;
     reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
     let (source, signature) = open_verified(request, reporter, cancel)?;
     let image = source.image();

@@ -19,7 +19,7 @@ use super::disk::Disk;
 use super::error::Error;
 use super::import::Context;
 use super::install::Inputs;
-use super::request::Outcome;
+use super::request::{Outcome, Request};
 use crate::format;
 use crate::output::{OutputError, Owner, Pending, PendingDirectory};
 use crate::plan::ids::Ids;
@@ -27,6 +27,19 @@ use crate::plan::layout::{Content, Layout, Placed, Role};
 use crate::plan::manifest::{
     DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan, SignatureRecord,
 };
+use crate::plan::types::DiskType;
+
+/// What is in the way of a folder is told before anything is made.
+pub fn check(request: &Request) -> Result<(), OutputError> {
+    request.types.iter().try_for_each(|kind| {
+        let ours = match kind {
+            DiskType::Pxe => format::netboot::NAMES,
+            DiskType::ContainerDisk => format::containerdisk::NAMES,
+            _ => return Ok(()),
+        };
+        PendingDirectory::check(&request.output.join(kind.path()), ours)
+    })
+}
 
 /// Writes all artifacts and the record, then gives them their names.
 pub fn write(
