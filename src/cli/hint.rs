@@ -27,7 +27,7 @@ const NO_SPACE: &str = "free some space, or choose another folder with `--output
 const DAMAGED: &str = "the copy of the image is damaged: copy the image again";
 const DAMAGED_COMMIT: &str =
     "the image was damaged before it was pushed: make it again from its ostree commit";
-const KARG: &str = "leave it out of `--karg`; if it comes with the image, out of its `kargs.d` and \
+const KARG: &str = "leave it out of `--karg` and the blueprint's `kernel.append`; if it comes with the image, out of its `kargs.d` and \
                     install configuration, or take it away with `--karg-delete`";
 const NOT_BOOTABLE: &str =
     "only bootable images can become disks; was a base container image meant?";

@@ -78,6 +78,12 @@ pub enum RequestError {
     /// The file with SSH keys holds something else.
     #[error("`{}` holds more than {KEYS_LIMIT_BYTES} bytes: it is no list of SSH keys", .0.display())]
     KeysTooLarge(PathBuf),
+    /// The file with SSH keys holds what must stay with its owner.
+    #[error("`{}` is a private key: give the public one (`….pub`)", .0.display())]
+    PrivateKey(PathBuf),
+    /// The file with SSH keys has none.
+    #[error("`{}` has no public key of SSH", .0.display())]
+    NoKeys(PathBuf),
     /// The blueprint cannot be used.
     #[error(transparent)]
     Blueprint(#[from] ConfigFileError),
@@ -293,8 +299,18 @@ fn read_keys(path: &Path) -> Result<Vec<u8>, RequestError> {
     let file = File::open(path).map_err(in_file)?;
     let read = file.take(KEYS_LIMIT_BYTES + 1).read_to_end(&mut keys).map_err(in_file)?;
     match u64::try_from(read) {
-        Ok(read) if read <= KEYS_LIMIT_BYTES => Ok(keys),
-        _ => Err(RequestError::KeysTooLarge(path.to_owned())),
+        Ok(read) if read <= KEYS_LIMIT_BYTES => {}
+        _ => return Err(RequestError::KeysTooLarge(path.to_owned())),
+    }
+    let text = String::from_utf8_lossy(&keys);
+    if text.contains("PRIVATE KEY") {
+        return Err(RequestError::PrivateKey(path.to_owned()));
+    }
+    let is_type = |word: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| word.starts_with(kind));
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    match lines.flat_map(str::split_whitespace).any(is_type) {
+        true => Ok(keys),
+        false => Err(RequestError::NoKeys(path.to_owned())),
     }
 }
 

@@ -178,6 +178,14 @@ fn keys_are_read_from_their_file() {
     std::fs::write(&path, "ssh-ed25519 AAAA me\n").unwrap();
     let keys = meant(&[&option]).root_ssh_authorized_keys;
     assert_eq!(keys.as_deref(), Some(&b"ssh-ed25519 AAAA me\n"[..]));
+    std::fs::write(&path, "# mine\nfrom=\"10.0.0.1\" ecdsa-sha2-nistp256 AAAA\n").unwrap();
+    assert!(meant_with(&around(), &[&option]).is_ok());
+    std::fs::write(&path, "-----BEGIN OPENSSH PRIVATE KEY-----\nssh-rsa\n").unwrap();
+    assert!(matches!(meant_with(&around(), &[&option]), Err(RequestError::PrivateKey(_))));
+    for text in ["", "host.example\n", "# ssh-rsa AAAA\n"] {
+        std::fs::write(&path, text).unwrap();
+        assert!(matches!(meant_with(&around(), &[&option]), Err(RequestError::NoKeys(_))));
+    }
     File::create(&path).unwrap().set_len(KEYS_LIMIT_BYTES + 1).unwrap();
     assert!(matches!(meant_with(&around(), &[&option]), Err(RequestError::KeysTooLarge(_))));
 }
