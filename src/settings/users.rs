@@ -27,6 +27,8 @@ pub struct User {
     pub expire_days: Option<u32>,
     /// Whether the password must be changed at the first login.
     pub force_password_reset: bool,
+    /// Whether the image must have the account: nothing but keys was said of it.
+    pub must_exist: bool,
 }
 
 /// A password.

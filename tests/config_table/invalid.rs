@@ -104,8 +104,8 @@ pub const ROWS: &[Row] = &[
     (
         "[customizations.installer]\nunattended = true\n[customizations.iso]\nvolume_id = \"X\"\n",
         &[
-            "line 1 column 17: `customizations.installer`: only with `--type iso`",
-            "line 3 column 17: `customizations.iso`: only with `--type iso`",
+            "line 1 column 17: `customizations.installer`: only for installers, which are not made yet",
+            "line 3 column 17: `customizations.iso`: only for installers, which are not made yet",
         ],
     ),
     (

@@ -94,7 +94,10 @@ pub const ROWS: &[Row] = &[
     (
         "a key by sshkey alone",
         "[[customizations.sshkey]]\nuser = \"root\"\nkey = \"ssh-rsa A\"\n",
-        |b| b.settings.users[0].name == "root" && b.settings.users[0].keys == ["ssh-rsa A"],
+        |b| {
+            let user = &b.settings.users[0];
+            user.name == "root" && user.keys == ["ssh-rsa A"] && user.must_exist
+        },
     ),
     (
         "sshkey adds to a user",

@@ -27,7 +27,10 @@ pub(super) fn read(table: &mut Table<'_>) -> (Vec<User>, Vec<Group>) {
     for (name, key) in keys {
         match users.iter_mut().find(|user| user.name == name) {
             Some(user) => user.keys.push(key),
-            None => users.push(User { name, keys: vec![key], ..User::default() }),
+            None => {
+                let keys = vec![key];
+                users.push(User { name, keys, must_exist: true, ..User::default() });
+            }
         }
     }
     (users, groups(table))
@@ -100,6 +103,7 @@ fn user(table: &mut Table<'_>, names: &mut Unique, uids: &mut Unique) -> Option<
         gid: table.get("gid").and_then(|field| field.number(LARGEST_ID)),
         expire_days: table.get("expiredate").and_then(|field| field.number(LARGEST_DAY)),
         force_password_reset: table.boolean("force_password_reset"),
+        must_exist: false,
     };
     name.map(|_| user)
 }

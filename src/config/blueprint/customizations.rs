@@ -25,7 +25,7 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 const IN_THE_IMAGE: &str = "this is about packages, which come with the image: do it there";
-const ISO: &str = "only with `--type iso`";
+const ISO: &str = "only for installers, which are not made yet";
 
 /// Keys of osbuild's that have no meaning for disks of bootable images.
 const NOT_FOR_DISKS: [(&str, &str); 16] = [

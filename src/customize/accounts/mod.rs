@@ -318,6 +318,10 @@ pub(super) fn customize(
         let is_known = |table: &Table| table.get(&user.name).is_some();
         if is_known(&accounts.passwd) || is_known(&accounts.vendor_passwd) {
             accounts.change_user(user, hash.as_deref(), inputs.day)?;
+        } else if user.must_exist {
+            let names = accounts.passwd.names().chain(accounts.vendor_passwd.names());
+            let (name, nearest) = (user.name.clone(), nearest(&user.name, names));
+            return Err(Error::NoSuchName { what: "user", name, nearest });
         } else {
             made.insert(&user.name);
             let home = home::of_new(overlay, user, &accounts.defaults);

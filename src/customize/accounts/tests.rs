@@ -160,3 +160,31 @@ fn homes_without_a_link_to_var_are_in_var() {
     let made = additions(&image, &settings(vec![user("ops")])).unwrap();
     assert!(text(&made, "etc/passwd").ends_with(":/var/home/ops:\n"));
 }
+
+#[test]
+fn lines_of_users_who_are_gone_do_not_count() {
+    let image = fedora()
+        .with("usr/etc/shadow", "ops:$6$old$hash:1::::::\nroot:!locked::0:99999:7:::\n")
+        .with("usr/etc/gshadow", "ops:!::somebody\nroot:::\n");
+    let made = additions(&image, &settings(vec![user("ops")])).unwrap();
+    let shadow = "root:!locked::0:99999:7:::\nops:!:20000::99999::::\n";
+    assert_eq!(text(&made, "etc/shadow"), shadow);
+    assert_eq!(text(&made, "etc/gshadow"), "root:::\nops:!::\n");
+}
+
+#[test]
+fn keys_alone_make_no_account() {
+    let keys = vec!["ssh-rsa A".to_owned()];
+    let known = |name| User { keys: keys.clone(), must_exist: true, ..user(name) };
+    assert!(additions(&fedora(), &settings(vec![known("root")])).is_ok());
+    let refused = additions(&fedora(), &settings(vec![known("rooot")]));
+    assert!(matches!(refused, Err(Error::NoSuchName { what: "user", .. })), "{refused:?}");
+}
+
+#[test]
+fn a_skeleton_has_an_end() {
+    let large = "x".repeat(9 << 20);
+    let image = fedora().with("usr/etc/skel/a", &large).with("usr/etc/skel/b", &large);
+    let refused = additions(&image, &settings(vec![user("ops")]));
+    assert!(matches!(refused, Err(Error::Files(_))), "{refused:?}");
+}
