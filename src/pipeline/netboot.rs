@@ -96,7 +96,15 @@ fn check(layout: &Layout) -> Result<(), LayoutError> {
         }
     };
     match layout.partitions.iter().find(is_missed) {
-        Some(partition) => Err(LayoutError::NotFromNetwork { name: partition.name.clone() }),
+        Some(partition) => {
+            let mountpoint = match &partition.content {
+                Content::Ext4(ext4) => ext4.mountpoint.clone(),
+                Content::Fat(fat) => fat.mountpoint.clone(),
+                _ => None,
+            };
+            let name = mountpoint.unwrap_or_else(|| partition.name.clone());
+            Err(LayoutError::NotFromNetwork { name })
+        }
         None => Ok(()),
     }
 }

@@ -102,6 +102,9 @@ pub struct DiskRecord {
     pub blocks_sha256: String,
     /// Kernel arguments of the boot entry.
     pub kernel_arguments: String,
+    /// What the disk's platform is told of it when it is registered there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guest_features: Vec<String>,
     /// Ids by what they identify.
     pub ids: BTreeMap<String, String>,
     /// Partitions in order.
@@ -253,6 +256,7 @@ mod tests {
                 blocks_sha256: Sha256Digest::of(b"blocks").to_hex(),
                 size_bytes: 1,
                 kernel_arguments: "rw".to_owned(),
+                guest_features: Vec::new(),
                 ids: [("disk".to_owned(), "x".to_owned())].into(),
                 partitions: vec![],
             },

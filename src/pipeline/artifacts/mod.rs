@@ -22,7 +22,6 @@ use super::install::Inputs;
 use super::request::{Outcome, Request};
 use crate::format;
 use crate::output::{OutputError, Owner, Pending, PendingDirectory};
-use crate::plan::ids::Ids;
 use crate::plan::layout::{Content, Layout, Placed, Role};
 use crate::plan::manifest::{
     DiskRecord, ImageRecord, Manifest, PartitionRecord, Plan, SignatureRecord,
@@ -68,7 +67,7 @@ pub fn write(
         },
         signature,
         plan: Plan { stateroot: disk.installed.stateroot.clone(), ..plan },
-        disk: disk_record(&disk, inputs.ids, blocks.to_hex()),
+        disk: disk_record(&disk, inputs, blocks.to_hex()),
         warnings: recorder.warnings(),
         artifacts,
     };
@@ -76,6 +75,10 @@ pub fn write(
     let manifest = text(inputs, &Manifest::file_name(&types), &record.to_json())?;
     if context.cancel.is_cancelled() {
         return Err(Error::Cancelled);
+    }
+    if let Some(owner) = request.owner {
+        // the first file of all: the folders were made for it
+        disk.file.give_to(owner)?;
     }
     if request.types.iter().any(|kind| kind.is_raw()) {
         complete.push(Complete::File(disk.file));
@@ -128,7 +131,8 @@ fn text(inputs: Inputs<'_>, path: &str, text: &str) -> Result<Pending, Error> {
     Ok(pending)
 }
 
-fn disk_record(disk: &Disk, ids: &Ids, blocks_sha256: String) -> DiskRecord {
+fn disk_record(disk: &Disk, inputs: Inputs<'_>, blocks_sha256: String) -> DiskRecord {
+    let ids = inputs.ids;
     let layout = &disk.installed.layout;
     let partitions = disk.partitions.iter().map(|placed| partition_record(placed, layout));
     let esp = disk.partitions.iter().find(|placed| placed.partition.role == Role::Esp);
@@ -149,6 +153,7 @@ fn disk_record(disk: &Disk, ids: &Ids, blocks_sha256: String) -> DiskRecord {
         size_bytes: disk.size.0,
         blocks_sha256,
         kernel_arguments: disk.installed.kernel_arguments.clone(),
+        guest_features: inputs.profile.guest_features(inputs.request.arch),
         ids: ids.map(|(what, id)| (what.to_owned(), id)).into_iter().collect::<BTreeMap<_, _>>(),
         partitions: partitions.collect(),
     }

@@ -74,11 +74,11 @@ pub enum LayoutError {
     },
     /// A system that boots from a network has one file system.
     #[error(
-        "partition `{name}` would not be there after a boot from a network: `pxe` has the root file \
+        "the file system or swap space `{name}` would not be there after a boot from a network: `pxe` has the root file \
          system only"
     )]
     NotFromNetwork {
-        /// Its name.
+        /// Where it is mounted, else the partition's name.
         name: String,
     },
     /// The file for a partition is not in the image.
