@@ -104,7 +104,7 @@ ostree commit --repo="$work/repo" -b a --add-metadata-string=version=1 --add-met
 find "$work/repo/objects" -name '*.commit' -exec cp {} corpus/commit/one \;
 { printf 'root:x:0:0:root:/root:/bin/bash\na:x:1000:1000::/home/a:/bin/sh\n---\nroot:*:20000:0:99999:7:::\n---\n'
   printf 'root:x:0:\nwheel:x:10:a\n---\nroot:*::\n---\na:100000:65536\n---\nUID_MIN 1000\nUID_MAX 60000\n---\nSHELL=/bin/sh\n---\n'
-  printf 'wheel:x:10:\n---\n[Install]\nWantedBy=multi-user.target\nAlias=b.service\nDefaultInstance=x\n---\ndatasource_list: [NoCloud]\n---\nKEYMAP=us\n'
+  printf 'wheel:x:10:\n---\n[Install]\nWantedBy=multi-user.target\nAlias=b.service\nDefaultInstance=x\n---\nKEYMAP=us\n'
 } >corpus/accounts/one
 mkdir -p "$work/initramfs/usr/lib/dracut"; printf 'bash\nlivenet\n' >"$work/initramfs/usr/lib/dracut/modules.txt"
 (cd "$work/initramfs" && find . | cpio --quiet -o -H newc) >corpus/initramfs/cpio

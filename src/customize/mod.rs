@@ -117,7 +117,7 @@ pub fn customize(inputs: &Inputs<'_>) -> Result<Customized, Error> {
 pub fn fuzz(data: &[u8]) {
     use crate::files::MemoryFiles;
     use crate::settings::{CloudInit, Group, Password, Units, User};
-    const PATHS: [&str; 11] = [
+    const PATHS: [&str; 10] = [
         "usr/etc/passwd",
         "usr/etc/shadow",
         "usr/etc/group",
@@ -127,7 +127,6 @@ pub fn fuzz(data: &[u8]) {
         "usr/etc/default/useradd",
         "usr/lib/group",
         "usr/lib/systemd/system/a@.service",
-        "usr/etc/cloud/cloud.cfg",
         "usr/etc/vconsole.conf",
     ];
     let mut image = MemoryFiles::default();

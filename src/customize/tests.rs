@@ -244,7 +244,7 @@ const SEEDS: [&str; 6] = [
     "a:x:59999:0\n---\n---\ng:x:60000:\n---\n---\nu:4294967295:4294967295\nv:0:600100000\n",
     "---\n---\n---\n---\n---\nUID_MIN 0xffffffff\nUID_MAX 0\nSUB_UID_COUNT 4294967295\n",
     "---\n---\n---\n---\n---\n---\nHOME=/../..\nSKEL=/\nGROUP=\n---\nlab:x:1:\n",
-    "---\n---\n---\n---\n---\n---\n---\n---\n[Install]\nWantedBy=%i %p@%i.target\nAlias=x@.service\nAlso=a@%i.service \\\n---\ndatasource_list:\n - X\n",
+    "---\n---\n---\n---\n---\n---\n---\n---\n[Install]\nWantedBy=%i %p@%i.target\nAlias=x@.service\nAlso=a@%i.service \\\n",
 ];
 
 proptest::proptest! {

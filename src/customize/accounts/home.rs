@@ -19,8 +19,6 @@ use crate::files::{FileKind, Files as _};
 use crate::settings::User;
 
 /// Deeper skeletons are no skeletons.
-/// What all files of a skeleton may have together: real ones have a few KiB.
-const SKELETON_LIMIT_BYTES: u64 = 16 << 20;
 const MAX_DEPTH: usize = 16;
 
 /// Where a new user's home is, as `passwd` says it: below `HOME` of `/etc/default/useradd` if that leads
@@ -75,8 +73,9 @@ pub(super) fn make(
             if user.name != "root"
                 && let Some(skeleton) = overlay.resolve(defaults.skeleton.trim_matches('/'))
             {
-                let mut left = SKELETON_LIMIT_BYTES;
-                copy(overlay, &skeleton, &home, owner, (MAX_DEPTH, &mut left))?;
+                // all files of a skeleton together are no larger than one may be
+                let mut left_bytes = super::super::LIMIT_BYTES;
+                copy(overlay, &skeleton, &home, owner, MAX_DEPTH, &mut left_bytes)?;
             }
         }
     }
@@ -92,20 +91,21 @@ fn copy(
     from: &str,
     to: &str,
     owner: (u32, u32),
-    (depth, left): (usize, &mut u64),
+    depth: usize,
+    left_bytes: &mut u64,
 ) -> Result<(), Error> {
     for name in overlay.names(from) {
         let (source, target) = (format!("{from}/{name}"), format!("{to}/{name}"));
         let addition = match overlay.kind(&source) {
             Some(FileKind::Regular { .. }) => {
-                let bytes = overlay.read(&source, *left)?.unwrap_or_default();
-                *left -= u64::try_from(bytes.len()).unwrap_or(0);
+                let bytes = overlay.read(&source, *left_bytes)?.unwrap_or_default();
+                *left_bytes -= u64::try_from(bytes.len()).unwrap_or(0);
                 Addition::file(target, 0o644, bytes)
             }
             Some(FileKind::Symlink { target: leads_to }) => Addition::symlink(target, leads_to),
             Some(FileKind::Directory) if depth > 0 => {
                 overlay.put(Addition::directory(target.clone(), 0o755).owned_by(owner.0, owner.1));
-                copy(overlay, &source, &target, owner, (depth - 1, &mut *left))?;
+                copy(overlay, &source, &target, owner, depth - 1, left_bytes)?;
                 continue;
             }
             _ => continue,
