@@ -17,6 +17,7 @@ use crate::pipeline::{Bios, BootLoader, Request};
 use crate::plan::PlanError;
 use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, RegistryReference, TargetRef};
+use crate::settings::is_private_key;
 use crate::spec::Arch;
 
 /// The most that is read of a file with SSH keys.
@@ -303,7 +304,7 @@ fn read_keys(path: &Path) -> Result<Vec<u8>, RequestError> {
         _ => return Err(RequestError::KeysTooLarge(path.to_owned())),
     }
     let text = String::from_utf8_lossy(&keys);
-    if text.contains("PRIVATE KEY") {
+    if is_private_key(&text) {
         return Err(RequestError::PrivateKey(path.to_owned()));
     }
     let is_type = |word: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| word.starts_with(kind));

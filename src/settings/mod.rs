@@ -13,7 +13,7 @@ use crate::digest::Sha256Digest;
 pub mod disk;
 pub mod users;
 
-pub use users::{Group, Password, User};
+pub use users::{Group, Password, User, is_private_key};
 
 /// Everything about the installed system that an owner may set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

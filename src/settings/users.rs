@@ -31,6 +31,11 @@ pub struct User {
     pub must_exist: bool,
 }
 
+/// Whether text that should be public keys of SSH holds what must stay with its owner.
+pub fn is_private_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY")
+}
+
 /// A password.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub enum Password {

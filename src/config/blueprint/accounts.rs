@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::checks;
 use super::reader::{Field, Table};
-use crate::settings::{Group, Password, User};
+use crate::settings::{Group, Password, User, is_private_key};
 
 /// The most that a user or group may have as its number: one less than what means "none".
 const LARGEST_ID: i128 = 0xFFFF_FFFE;
@@ -162,7 +162,7 @@ fn password(field: &Field<'_>) -> Option<Password> {
 /// Public keys, one a line.
 fn keys(field: &Field<'_>) -> Vec<String> {
     let Some(text) = field.text() else { return Vec::new() };
-    if text.contains("PRIVATE KEY") {
+    if is_private_key(text) {
         field.bad("…", "is a private key: give the public one (`….pub`)");
         return Vec::new();
     }
