@@ -135,9 +135,9 @@ pub struct BuildArgs {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = DEFAULT_QCOW2_COMPRESSION)]
     pub qcow2_compression: Compression,
 
-    /// Read registry credentials from this file alone [default: where podman and docker keep them].
-    #[arg(long, value_name = "FILE")]
-    pub authfile: Option<PathBuf>,
+    /// How registries are talked to.
+    #[command(flatten)]
+    pub access: RegistryAccess,
 
     /// Begin with this file of mirrors, short names and blocked registries [default: the user's or
     /// the machine's registries.conf].
@@ -148,19 +148,6 @@ pub struct BuildArgs {
     /// registry [default: the registry's own below certs.d].
     #[arg(long, value_name = "DIR")]
     pub cert_dir: Option<PathBuf>,
-
-    /// Demand that registries use TLS and prove who they are.
-    #[arg(
-        long,
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "true",
-        default_missing_value = "true"
-    )]
-    pub tls_verify: bool,
 
     /// Demand that the image is signed with the private half of this key (`cosign.pub`); repeat it for
     /// several keys, of which any suffices.
@@ -206,22 +193,9 @@ pub struct BuildArgs {
     pub drop_in: DropIn,
 }
 
-/// Options of `inspect`, as typed.
+/// How registries are talked to, as typed.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct InspectArgs {
-    /// Look at this disk, a file or folder in any format that `build` writes, or at this image, named
-    /// as for `build`. The layers of an image are read, and unpacked into a temporary file.
-    #[arg(value_name = "IMAGE|DISK")]
-    pub what: String,
-
-    /// Write text for people, or JSON for programs.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
-    pub format: ReportFormat,
-
-    /// Choose the image for this architecture [default: the host's].
-    #[arg(long, value_name = "ARCH", value_enum)]
-    pub arch: Option<ArchName>,
-
+pub struct RegistryAccess {
     /// Read registry credentials from this file alone [default: where podman and docker keep them].
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
@@ -238,6 +212,27 @@ pub struct InspectArgs {
         default_missing_value = "true"
     )]
     pub tls_verify: bool,
+}
+
+/// Options of `inspect`, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct InspectArgs {
+    /// Look at this disk, a file or folder in any format that `build` writes, or at this image, named
+    /// as for `build`. The layers of an image are read, and unpacked into a temporary file.
+    #[arg(value_name = "IMAGE|DISK")]
+    pub what: String,
+
+    /// Write text for people, or JSON for programs.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+
+    /// Choose the image for this architecture [default: the host's].
+    #[arg(long, value_name = "ARCH", value_enum)]
+    pub arch: Option<ArchName>,
+
+    /// How registries are talked to.
+    #[command(flatten)]
+    pub access: RegistryAccess,
 
     /// Show progress on stderr this way.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
@@ -428,7 +423,7 @@ mod tests {
             let words = ["bootc-image", "build", "x", option];
             let args = Args::try_parse_from(words.into_iter().filter(|word| !word.is_empty()));
             args.map(|args| match args.command {
-                Command::Build(build) => build.tls_verify,
+                Command::Build(build) => build.access.tls_verify,
                 other => panic!("{other:?}"),
             })
         };

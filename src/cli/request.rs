@@ -161,10 +161,10 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         push: push(args)?,
         owner: args.chown.as_deref().map(owner).transpose()?,
         threads: args.threads.map_or(around.processors.max(1), usize::from),
-        authfile: args.authfile.clone(),
+        authfile: args.access.authfile.clone(),
         registries_conf: args.registries_conf.clone(),
         cert_dir: args.cert_dir.clone(),
-        tls_verify: args.tls_verify,
+        tls_verify: args.access.tls_verify,
         trust: trust::trust(args, around)?,
         environment: around.registry.clone(),
         root_ssh_authorized_keys: (args.root_ssh_authorized_keys.as_deref())

@@ -97,8 +97,7 @@ fn build_args(args: &InspectArgs) -> BuildArgs {
         unreachable!("a build takes any word for an image");
     };
     build.arch = args.arch;
-    build.authfile.clone_from(&args.authfile);
-    build.tls_verify = args.tls_verify;
+    build.access.clone_from(&args.access);
     build.progress = args.progress;
     *build
 }
@@ -117,6 +116,7 @@ impl Reporter for WithoutWarnings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::RegistryAccess;
 
     #[test]
     fn paths_are_disks_and_names_are_images() {
@@ -142,8 +142,7 @@ mod tests {
                 what: what.to_owned(),
                 format: ReportFormat::Text,
                 arch: None,
-                authfile: None,
-                tls_verify: true,
+                access: RegistryAccess { authfile: None, tls_verify: true },
                 progress: super::super::args::ProgressStyle::None,
             };
             assert_eq!(build_args(&args).image, what);
