@@ -49,9 +49,14 @@ impl Entry<'_> {
         format!("{} (ostree:0)", self.name)
     }
 
+    /// The kernel argument that leads to the deployment.
+    pub fn ostree(&self) -> String {
+        format!("ostree=/ostree/boot.1/{}/{}/0", self.stateroot, self.checksum)
+    }
+
     /// All kernel arguments, the one that leads to the deployment last.
     pub fn options(&self) -> String {
-        let ostree = format!("ostree=/ostree/boot.1/{}/{}/0", self.stateroot, self.checksum);
+        let ostree = self.ostree();
         let all: Vec<&str> = self.kargs.iter().map(String::as_str).chain([&*ostree]).collect();
         all.join(" ")
     }

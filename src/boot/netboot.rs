@@ -20,8 +20,6 @@ use super::BootError;
 
 /// Modules of dracut that the initramfs must have.
 pub const MODULES: [&str; 2] = ["dmsquash-live", "livenet"];
-/// Arguments that name file systems of a disk.
-const OF_A_DISK: [&str; 2] = ["root", "boot"];
 
 /// How to use it, for those who find the folder.
 pub const README: &str = include_str!("../../bootloaders/netboot.txt");
@@ -39,21 +37,18 @@ pub struct Netboot {
 }
 
 impl Netboot {
-    /// The system of this name; the arguments are those of the boot entry on a disk.
+    /// The system of this name, and all arguments of its kernel but `root=`.
     ///
     /// # Errors
     ///
     /// An argument that a script would take for something else, or garble.
-    pub fn new(title: &str, kargs: &[String], ostree: &str) -> Result<Self, BootError> {
-        let key = |karg: &String| karg.split('=').next().unwrap_or_default().to_owned();
-        let kept = kargs.iter().filter(|karg| !OF_A_DISK.contains(&&*key(karg)));
-        let kargs: Vec<String> = kept.cloned().chain([ostree.to_owned()]).collect();
-        for karg in &kargs {
+    pub fn new(title: &str, kargs: &[String]) -> Result<Self, BootError> {
+        for karg in kargs {
             if let Some(what) = obstacle(karg) {
                 return Err(BootError::NotForScripts { karg: karg.clone(), what });
             }
         }
-        Ok(Self { title: one_line(title), kargs })
+        Ok(Self { title: one_line(title), kargs: kargs.to_vec() })
     }
 
     /// `boot.ipxe`: everything is fetched from where the script came from. An iPXE that does not know
@@ -73,8 +68,8 @@ impl Netboot {
         )
     }
 
-    /// `grub.cfg`: files from the root of the server that GRUB was loaded from, `rootfs.img` from the root of that machine's
-    /// web server, or from memory.
+    /// `grub.cfg`: files from the root of the server that GRUB was loaded from, `rootfs.img` from the root
+    /// of that machine's web server, or from memory.
     pub fn grub(&self) -> String {
         let title = word(&self.title);
         // GRUB puts quotes around what has blanks
@@ -134,9 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn scripts_carry_the_arguments_but_those_of_the_disk() {
-        let all = kargs(&["root=UUID=1", "rw", "boot=UUID=2", "rootflags=x", "a=\"b c\"", "d=$e"]);
-        let netboot = Netboot::new("Some OS\\", &all, "ostree=/ostree/boot.1/default/0/0").unwrap();
+    fn scripts_carry_the_arguments() {
+        let ostree = "ostree=/ostree/boot.1/default/0/0";
+        let all = kargs(&["rw", "rootflags=x", "a=\"b c\"", "d=$e", ostree]);
+        let netboot = Netboot::new("Some OS\\", &all).unwrap();
         let ipxe = netboot.ipxe();
         assert!(ipxe.starts_with("#!ipxe\n# Some OS \nisset ${base-url} || "), "{ipxe}");
         assert!(
@@ -148,8 +144,7 @@ mod tests {
         let grub = netboot.grub();
         assert!(grub.contains("menuentry 'Some OS ' {"), "{grub}");
         assert!(grub.contains(" rw rootflags=x 'a=b c' 'd=$e' ostree="), "{grub}");
-        assert!(!grub.contains("UUID"), "{grub}");
-        assert!(Netboot::new("", &[], "o").unwrap().grub().contains("menuentry '' {"));
+        assert!(Netboot::new("", &kargs(&["o"])).unwrap().grub().contains("menuentry '' {"));
     }
 
     #[test]
@@ -168,13 +163,13 @@ mod tests {
             "a\tb",
         ];
         for karg in wrong {
-            let result = Netboot::new("x", &kargs(&[karg]), "ostree=/x");
+            let result = Netboot::new("x", &kargs(&[karg]));
             let Err(BootError::NotForScripts { karg: named, .. }) = result else {
                 panic!("{karg}: {result:?}")
             };
             assert_eq!(named, karg);
         }
-        assert!(Netboot::new("x", &kargs(&["a=$b", "c=d&&e", "f#g;"]), "ostree=/x").is_ok());
+        assert!(Netboot::new("x", &kargs(&["a=$b", "c=d&&e", "f#g;"])).is_ok());
     }
 
     #[test]

@@ -92,10 +92,10 @@ fn fill(
         raws.push((raw.index, waiting.copy(&root, raw.inode)?));
     }
     let all = Needs { root: root.required()?, others: &needs };
-    let netboot = installed.netboot.clone();
-    let netboot =
-        netboot.map(|planned| netboot::take(planned, &root, &mut waiting, context.reporter));
-    let netboot = netboot.transpose()?;
+    let netboot = match &installed.netboot {
+        Some(planned) => Some(netboot::take(planned, &root, &mut waiting, context.reporter)?),
+        None => None,
+    };
     let disk = inputs.request.size.decide(layout, all, super::granule_bytes(inputs.request))?;
     let places = &disk.partitions;
     check_bios(places, &installed)?;

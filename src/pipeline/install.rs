@@ -179,8 +179,8 @@ pub(super) fn deploy_imported<V: Volume>(
     let raw = further::raw_files(&sysroot, &tree, &decisions.layout)?;
     let mount_points = further::mount_points(&decisions.places, &numbered);
     let made = Made { tree: &tree, composefs, commit, labels, mount_points: &mount_points };
-    let kernel_arguments = deploy(&mut sysroot, made, inputs, &decisions)?;
-    let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &kernel_arguments)?;
+    let (kernel_arguments, ostree) = deploy(&mut sysroot, made, inputs, &decisions)?;
+    let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
     let (esp, bios) = boot_loader::write(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
@@ -338,13 +338,13 @@ struct Made<'a> {
     mount_points: &'a [MountPoint],
 }
 
-/// Writes the deployment; returns the options of its boot entry.
+/// Writes the deployment; returns the options of its boot entry, and the one of them that leads to it.
 fn deploy<V: Volume>(
     sysroot: &mut Sysroot<V>,
     Made { tree, composefs, commit, labels, mount_points }: Made<'_>,
     inputs: Inputs<'_>,
     decisions: &Decisions,
-) -> Result<String, Error> {
+) -> Result<(String, String), Error> {
     let Decisions { kernel, stateroot, .. } = decisions;
     let boot_checksum = ostree::boot_checksum(sysroot, tree, &kernel.hashed())?;
     let entry = bls::Entry {
@@ -373,7 +373,7 @@ fn deploy<V: Volume>(
         labels,
     };
     ostree::deploy(sysroot, &deployment)?;
-    Ok(entry.options())
+    Ok((entry.options(), entry.ostree()))
 }
 
 /// The repository's `config` (ostree-contract 1.2).

@@ -1,8 +1,6 @@
 //! What a system that boots from a network needs besides its root file system.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::error::Error;
@@ -13,14 +11,16 @@ use crate::boot::netboot::{Netboot, missing_modules};
 use crate::customize::IGNITION_KARG;
 use crate::ostree::{self, Sysroot};
 use crate::plan::PlanError;
-use crate::plan::layout::{Content, Layout, LayoutError, Role};
+use crate::plan::kargs::Kargs;
+use crate::plan::layout::{Content, Layout, LayoutError, Partition, Role};
 use crate::progress::{Event, Reporter};
 use crate::settings::Ignition;
+use crate::stream::At;
 use crate::tree::Directory;
 use crate::volume::{Inode, Volume};
 
 /// What the installation tells: scripts, and files of the root file system.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Planned {
     scripts: Netboot,
     vmlinuz: Inode,
@@ -46,16 +46,15 @@ pub(super) fn plan<V: Volume>(
     tree: &Directory,
     inputs: Inputs<'_>,
     decisions: &Decisions,
-    options: &str,
+    ostree: &str,
 ) -> Result<Option<Planned>, Error> {
     if !inputs.request.types.iter().any(|kind| kind.is_netboot()) {
         return Ok(None);
     }
     check(&decisions.layout).map_err(PlanError::from)?;
     let kernel = &decisions.kernel;
-    let ostree = options.rsplit(' ').next().unwrap_or_default();
-    let kargs = first_boot(decisions.kargs.as_slice(), inputs)?;
-    let scripts = Netboot::new(&decisions.name, &kargs, ostree)?;
+    let kargs = kargs(&decisions.kargs, inputs.request.settings.ignition.as_ref(), ostree)?;
+    let scripts = Netboot::new(&decisions.name, kargs.as_slice())?;
     let inode = |path: &str| {
         let object = ostree::find_file(sysroot, tree, path);
         object.map(|object| object.inode).ok_or_else(|| ostree::Error::Missing(path.to_owned()))
@@ -68,58 +67,54 @@ pub(super) fn plan<V: Volume>(
     }))
 }
 
-/// GRUB reads no stamp here: every boot is the first.
-fn first_boot(kargs: &[String], inputs: Inputs<'_>) -> Result<Vec<String>, PlanError> {
-    let own = match &inputs.request.settings.ignition {
-        None => return Ok(kargs.to_vec()),
-        Some(Ignition::FirstBoot) => vec!["ignition.firstboot".to_owned()],
-        Some(Ignition::Url(url)) => ["ignition.firstboot", "rd.neednet=1"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([format!("ignition.config.url={url}")])
-            .collect(),
+/// The arguments of a disk but those that name its file systems. GRUB reads no stamp of Ignition's: every
+/// boot is the first.
+fn kargs(of_disk: &Kargs, ignition: Option<&Ignition>, ostree: &str) -> Result<Kargs, PlanError> {
+    let mut kargs = of_disk.clone();
+    kargs.delete("root boot");
+    kargs.delete(IGNITION_KARG);
+    match ignition {
+        None => {}
+        Some(Ignition::FirstBoot) => kargs.add("ignition.firstboot"),
+        Some(Ignition::Url(url)) => {
+            kargs.add("ignition.firstboot rd.neednet=1");
+            kargs.add(&format!("ignition.config.url={url}"));
+        }
         Some(Ignition::Embedded(_)) => return Err(PlanError::EmbeddedIgnitionFromNetwork),
-    };
-    let kept = kargs.iter().filter(|karg| *karg != IGNITION_KARG).cloned();
-    Ok(kept.chain(own).collect())
+    }
+    kargs.add(ostree);
+    Ok(kargs)
 }
 
 /// Nothing but root can be there after a boot from a network.
 fn check(layout: &Layout) -> Result<(), LayoutError> {
-    let is_missed = |partition: &&_| {
-        let partition: &crate::plan::layout::Partition = partition;
-        match &partition.content {
-            Content::Swap { .. } => true,
-            Content::Ext4(ext4) => partition.role != Role::Root && ext4.mountpoint.is_some(),
-            Content::Fat(fat) => partition.role == Role::Other && fat.mountpoint.is_some(),
-            Content::Nothing | Content::Raw { .. } => false,
-        }
-    };
-    match layout.partitions.iter().find(is_missed) {
-        Some(partition) => {
-            let mountpoint = match &partition.content {
-                Content::Ext4(ext4) => ext4.mountpoint.clone(),
-                Content::Fat(fat) => fat.mountpoint.clone(),
-                _ => None,
-            };
-            let name = mountpoint.unwrap_or_else(|| partition.name.clone());
-            Err(LayoutError::NotFromNetwork { name })
-        }
+    match layout.partitions.iter().find_map(missed) {
+        Some(name) => Err(LayoutError::NotFromNetwork { name }),
         None => Ok(()),
+    }
+}
+
+/// What a partition is called that the system would miss.
+fn missed(partition: &Partition) -> Option<String> {
+    match &partition.content {
+        Content::Swap { .. } => Some(partition.name.clone()),
+        Content::Ext4(ext4) if partition.role != Role::Root => ext4.mountpoint.clone(),
+        Content::Fat(fat) if partition.role == Role::Other => fat.mountpoint.clone(),
+        _ => None,
     }
 }
 
 /// Copies the files while the root file system can still be read, and looks into the initramfs.
 pub(super) fn take(
-    planned: Planned,
+    planned: &Planned,
     root: &Writer,
     waiting: &mut Waiting,
     reporter: &dyn Reporter,
 ) -> Result<Taken, Error> {
-    let Planned { scripts, vmlinuz, initramfs, path } = planned;
-    let vmlinuz = waiting.copy(root, vmlinuz)?;
-    let initramfs = waiting.copy(root, initramfs)?;
-    match initramfs::dracut_modules(FromStart { file: &initramfs, offset: 0 }) {
+    let path = planned.path.clone();
+    let vmlinuz = waiting.copy(root, planned.vmlinuz)?;
+    let initramfs = waiting.copy(root, planned.initramfs)?;
+    match initramfs::dracut_modules(At::start(&initramfs)) {
         Ok(Some(modules)) => {
             let missing = missing_modules(&modules);
             if !missing.is_empty() {
@@ -135,19 +130,26 @@ pub(super) fn take(
             reporter.report(Event::Warning { message });
         }
     }
-    Ok(Taken { scripts, vmlinuz, initramfs })
+    Ok(Taken { scripts: planned.scripts.clone(), vmlinuz, initramfs })
 }
 
-/// A file read from its start, whoever else reads it.
-struct FromStart<'f> {
-    file: &'f File,
-    offset: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Read for FromStart<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
-        self.offset += u64::try_from(count).unwrap_or(0);
-        Ok(count)
+    #[test]
+    fn the_arguments_of_the_disk_are_left_out() {
+        let mut of_disk = Kargs::default();
+        of_disk.add("root=UUID=1 rw boot=UUID=2 rootflags=x $ignition_firstboot a=b");
+        let of = |ignition| kargs(&of_disk, ignition, "ostree=/x").unwrap().as_slice().join(" ");
+        assert_eq!(of(None), "rw rootflags=x a=b ostree=/x");
+        let first = "rw rootflags=x a=b ignition.firstboot";
+        assert_eq!(of(Some(&Ignition::FirstBoot)), format!("{first} ostree=/x"));
+        let url = Ignition::Url("http://a/b".to_owned());
+        let own = "rd.neednet=1 ignition.config.url=http://a/b";
+        assert_eq!(of(Some(&url)), format!("{first} {own} ostree=/x"));
+        let embedded = Ignition::Embedded(b"{}".to_vec());
+        let refused = kargs(&of_disk, Some(&embedded), "ostree=/x");
+        assert!(matches!(refused, Err(PlanError::EmbeddedIgnitionFromNetwork)));
     }
 }

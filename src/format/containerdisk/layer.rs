@@ -13,6 +13,7 @@ use std::sync::mpsc::sync_channel;
 
 use crate::digest::{Sha256, Sha256Digest};
 use crate::progress::Cancel;
+use crate::stream::At;
 
 use super::super::{FormatError, len_of};
 
@@ -50,10 +51,8 @@ pub(super) fn write(
     let head = [folder.map_err(unreadable)?, file.map_err(unreadable)?].concat();
     let total_bytes = (len_of(&head) + disk_bytes).next_multiple_of(512) + 1024;
     let padding = total_bytes - len_of(&head) - disk_bytes;
-    let tar = head
-        .as_slice()
-        .chain(At { file: disk, at: 0 }.take(disk_bytes))
-        .chain(io::repeat(0).take(padding));
+    let tar =
+        head.as_slice().chain(At::start(disk).take(disk_bytes)).chain(io::repeat(0).take(padding));
     pack(tar, total_bytes, out, report, cancel)
 }
 
@@ -74,21 +73,6 @@ fn header(
     header.set_mtime(mtime);
     header.set_cksum();
     Ok(header.as_bytes().to_vec())
-}
-
-/// A file from a place on, read without moving its own.
-struct At<'f> {
-    file: &'f File,
-    at: u64,
-}
-
-impl Read for At<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use std::os::unix::fs::FileExt as _;
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += len_of(&buffer[..count]);
-        Ok(count)
-    }
 }
 
 /// Packs `tar` of exactly `total_bytes`. Another thread hashes the tar meanwhile.
