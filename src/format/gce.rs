@@ -34,8 +34,8 @@ use super::batches::{self, BATCH_BYTES, PackError, Packer};
 use super::deflate::Deflate;
 use super::extents::Extents;
 use super::sink::Sink;
-use super::tarball::{self, BLOCK_BYTES, RECORD_BYTES};
-use super::{FormatError, Summary, ZEROS, is_zero, len_of};
+use super::tarball::{self, BLOCK, BLOCK_BYTES, RECORD_BYTES};
+use super::{FormatError, Summary, ZEROS, is_zero};
 
 const RUN_BLOCK_BYTES: usize = 64 * 1024;
 const RUN_BLOCK: u64 = 64 * 1024;
@@ -90,7 +90,7 @@ pub fn encode(
     })?;
     let header_bytes = len_of_map(runs.len());
     let written = header_bytes + content_bytes;
-    let end = (written + 2 * block()).next_multiple_of(RECORD_BYTES);
+    let end = (written + 2 * BLOCK).next_multiple_of(RECORD_BYTES);
     gzip.write(&ZEROS[..usize::try_from(end - written).unwrap_or(0)])?;
     let summary = gzip.finish(end)?;
     report(disk_bytes);
@@ -185,17 +185,13 @@ impl<'f> Gzip<'f> {
     }
 }
 
-fn block() -> u64 {
-    len_of(&ZEROS[..BLOCK_BYTES])
-}
-
 /// How many blocks of a tar the header takes with a map of `runs` and the end.
 fn map_blocks(runs: usize) -> usize {
     1 + (runs + 1).saturating_sub(ENTRIES_IN_HEADER).div_ceil(ENTRIES_IN_BLOCK)
 }
 
 fn len_of_map(runs: usize) -> u64 {
-    u64::try_from(map_blocks(runs)).unwrap_or(u64::MAX) * block()
+    u64::try_from(map_blocks(runs)).unwrap_or(u64::MAX) * BLOCK
 }
 
 /// The header of `disk.raw` with its map.

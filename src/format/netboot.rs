@@ -21,8 +21,9 @@ use lzma_rust2::{XzOptions, XzWriterMt};
 use tar::Header;
 
 use super::sink::Sink;
-use super::tarball::{self, BLOCK_BYTES, RECORD_BYTES};
+use super::tarball::{self, BLOCK, RECORD_BYTES};
 use super::{FolderError, FormatError, Summary, ZEROS, checksum, copy, len_of, squashfs};
+use crate::digest::Sha256Digest;
 use crate::output::PendingDirectory;
 use crate::progress::{Cancel, Event, Reporter};
 
@@ -86,7 +87,7 @@ pub fn write(
     for (path, bytes) in parts.others {
         let mut out = create(path)?;
         out.write_all(bytes).map_err(|source| folder.error(source))?;
-        add(path, checksum(&out, cancel)?);
+        add(path, Summary { size_bytes: len_of(bytes), sha256: Sha256Digest::of(bytes) });
     }
     Ok(members)
 }
@@ -101,48 +102,65 @@ pub fn pack(
     cancel: &Cancel,
 ) -> Result<Summary, FormatError> {
     let total_bytes = members.iter().map(|member| member.summary.size_bytes).sum();
-    let compress = |source: io::Error| match source.downcast::<FormatError>() {
-        Ok(error) => error,
-        Err(source) => FormatError::Compress { offset: 0, source: source.into() },
+    let mut done_bytes = 0;
+    let mut report = |step_bytes| {
+        done_bytes += step_bytes;
+        reporter.report(Event::Encoded { format: "pxe-tar-xz", done_bytes, total_bytes });
     };
     let mut options = XzOptions::with_preset(XZ_PRESET);
     options.set_block_size(Some(XZ_BLOCK_BYTES));
     let mut sink = Forward(Sink::new(out));
     let workers = u32::try_from(threads).unwrap_or(u32::MAX).clamp(1, 16);
     let mut xz = XzWriterMt::new(&mut sink, options, workers).map_err(compress)?;
-    let mut done_bytes = 0;
     let mut written = 0;
     for member in members {
-        let mut header = Header::new_gnu();
-        tarball::describe(&mut header, &member.path, member.summary.size_bytes)
-            .and_then(|()| xz.write_all(header.as_bytes()))
-            .map_err(compress)?;
-        let path = folder.join(&member.path);
-        let read = |offset| move |source| FormatError::Read { offset, source };
-        let mut file = File::open(&path).map_err(read(0))?;
-        let mut buffer = vec![0; ZEROS.len()];
-        let mut len_bytes = 0;
-        loop {
-            if cancel.is_cancelled() {
-                return Err(FormatError::Cancelled);
-            }
-            let count = file.read(&mut buffer).map_err(read(len_bytes))?;
-            if count == 0 {
-                break;
-            }
-            xz.write_all(&buffer[..count]).map_err(compress)?;
-            len_bytes += len_of(&buffer[..count]);
-            done_bytes += len_of(&buffer[..count]);
-            reporter.report(Event::Encoded { format: "pxe-tar-xz", done_bytes, total_bytes });
-        }
-        let padded = len_bytes.next_multiple_of(len_of(&ZEROS[..BLOCK_BYTES]));
-        zeros(&mut xz, padded - len_bytes).map_err(compress)?;
-        written += len_of(header.as_bytes()) + padded;
+        written += add(&mut xz, folder, member, cancel, &mut report)?;
     }
-    let end = (written + 2 * len_of(&ZEROS[..BLOCK_BYTES])).next_multiple_of(RECORD_BYTES);
+    let end = (written + 2 * BLOCK).next_multiple_of(RECORD_BYTES);
     zeros(&mut xz, end - written).map_err(compress)?;
     xz.finish().map_err(compress)?;
     sink.0.finish()
+}
+
+/// Adds a file to the tar; returns how many bytes that took.
+fn add(
+    tar: &mut impl Write,
+    folder: &Path,
+    member: &Member,
+    cancel: &Cancel,
+    report: &mut impl FnMut(u64),
+) -> Result<u64, FormatError> {
+    let mut header = Header::new_gnu();
+    tarball::describe(&mut header, &member.path, member.summary.size_bytes)
+        .and_then(|()| tar.write_all(header.as_bytes()))
+        .map_err(compress)?;
+    let read = |offset| move |source| FormatError::Read { offset, source };
+    let mut file = File::open(folder.join(&member.path)).map_err(read(0))?;
+    let mut buffer = vec![0; ZEROS.len()];
+    let mut len_bytes = 0;
+    loop {
+        if cancel.is_cancelled() {
+            return Err(FormatError::Cancelled);
+        }
+        let count = file.read(&mut buffer).map_err(read(len_bytes))?;
+        if count == 0 {
+            break;
+        }
+        tar.write_all(&buffer[..count]).map_err(compress)?;
+        len_bytes += len_of(&buffer[..count]);
+        report(len_of(&buffer[..count]));
+    }
+    let padded = len_bytes.next_multiple_of(BLOCK);
+    zeros(tar, padded - len_bytes).map_err(compress)?;
+    Ok(BLOCK + padded)
+}
+
+/// What the compressor met; errors of the sink come back as they were.
+fn compress(source: io::Error) -> FormatError {
+    match source.downcast::<FormatError>() {
+        Ok(error) => error,
+        Err(source) => FormatError::Compress { offset: 0, source: source.into() },
+    }
 }
 
 fn zeros(out: &mut impl Write, len_bytes: u64) -> io::Result<()> {

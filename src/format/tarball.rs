@@ -3,6 +3,7 @@
 use tar::{EntryType, Header};
 
 pub(super) const BLOCK_BYTES: usize = 512;
+pub(super) const BLOCK: u64 = 512;
 /// Tars end with zeros, two blocks at least, up to a multiple of this.
 pub(super) const RECORD_BYTES: u64 = 10_240;
 

@@ -24,7 +24,7 @@ use crate::digest::Sha256Digest;
 use crate::progress::{Cancel, Event, Reporter};
 
 use super::sink::Sink;
-use super::tarball::{self, BLOCK_BYTES, RECORD_BYTES};
+use super::tarball::{self, BLOCK, BLOCK_BYTES, RECORD_BYTES};
 use super::{FormatError, Summary, ZEROS, clamp, len_of, vmdk};
 
 const OVF: &str = "image.ovf";
@@ -50,14 +50,14 @@ pub fn encode(
     for (name, text) in [(OVF, &descriptor), (MANIFEST, &manifest)] {
         sink.write(&header(name, len_of(text.as_bytes())))?;
         sink.write(text.as_bytes())?;
-        sink.pad(block())?;
+        sink.pad(BLOCK)?;
     }
     let total_bytes = encoded.summary.size_bytes;
     sink.write(&header(VMDK, total_bytes))?;
     copy(vmdk, total_bytes, &mut sink, cancel, &|done_bytes| {
         reporter.report(Event::Encoded { format: "ova", done_bytes, total_bytes });
     })?;
-    sink.pad(block())?;
+    sink.pad(BLOCK)?;
     sink.write(&ZEROS[..2 * BLOCK_BYTES])?;
     sink.pad(RECORD_BYTES)?;
     sink.finish()
@@ -92,10 +92,6 @@ fn header(name: &str, size_bytes: u64) -> [u8; BLOCK_BYTES] {
     let mut header = tar::Header::new_ustar();
     tarball::describe(&mut header, name, size_bytes).expect("the name is short");
     *header.as_bytes()
-}
-
-fn block() -> u64 {
-    len_of(&ZEROS[..BLOCK_BYTES])
 }
 
 #[cfg(test)]

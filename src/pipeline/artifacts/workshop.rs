@@ -117,13 +117,22 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
+    /// What is in its place, made now if it is not there yet.
+    fn once<T>(
+        &mut self,
+        place: fn(&mut Self) -> &mut Option<T>,
+        make: fn(&Self) -> Result<T, Error>,
+    ) -> Result<&T, Error> {
+        let made = match place(self).take() {
+            Some(made) => made,
+            None => make(self)?,
+        };
+        Ok(place(self).insert(made))
+    }
+
     /// The qcow2, which others hold too.
     fn qcow2(&mut self) -> Result<&(Pending, Summary), Error> {
-        let made = match self.qcow2.take() {
-            Some(made) => made,
-            None => self.make_qcow2()?,
-        };
-        Ok(self.qcow2.insert(made))
+        self.once(|shop| &mut shop.qcow2, Self::make_qcow2)
     }
 
     fn make_qcow2(&self) -> Result<(Pending, Summary), Error> {
@@ -161,11 +170,7 @@ impl<'a> Workshop<'a> {
 
     /// The VMDK, which others hold too.
     fn vmdk(&mut self) -> Result<&(Pending, vmdk::Encoded), Error> {
-        let made = match self.vmdk.take() {
-            Some(made) => made,
-            None => self.make_vmdk()?,
-        };
-        Ok(self.vmdk.insert(made))
+        self.once(|shop| &mut shop.vmdk, Self::make_vmdk)
     }
 
     fn make_vmdk(&self) -> Result<(Pending, vmdk::Encoded), Error> {
@@ -238,11 +243,7 @@ impl<'a> Workshop<'a> {
 
     /// What boots from a network, which is a folder and in a tar.
     fn netboot(&mut self) -> Result<&(PendingDirectory, Vec<netboot::Member>), Error> {
-        let made = match self.netboot.take() {
-            Some(made) => made,
-            None => self.make_netboot()?,
-        };
-        Ok(self.netboot.insert(made))
+        self.once(|shop| &mut shop.netboot, Self::make_netboot)
     }
 
     fn make_netboot(&self) -> Result<(PendingDirectory, Vec<netboot::Member>), Error> {
