@@ -27,14 +27,14 @@ const NO_SPACE: &str = "free some space, or choose another folder with `--output
 const DAMAGED: &str = "the copy of the image is damaged: copy the image again";
 const DAMAGED_COMMIT: &str =
     "the image was damaged before it was pushed: make it again from its ostree commit";
-const KARG: &str = "leave it out of `--karg` and the blueprint's `kernel.append`; if it comes with the image, out of its `kargs.d` and \
-                    install configuration, or take it away with `--karg-delete`";
+const KARG: &str = "leave it out of `--karg` and the blueprint's `kernel.append`; if it comes with the \
+                    image, out of its `kargs.d` and install configuration, or take it away with \
+                    `--karg-delete`";
 const NOT_BOOTABLE: &str =
     "only bootable images can become disks; was a base container image meant?";
-
-const LIVE: &str = "when the image is built, install dracut's live and network modules (`dracut-live` on Fedora \
-     and CentOS; with `dracut-network` and `curl` on Debian), and make the initramfs with \
-     `dracut --add \"livenet dmsquash-live\"`";
+const LIVE: &str = "when the image is built, install dracut's live and network modules (`dracut-live` on \
+                    Fedora and CentOS; with `dracut-network` and `curl` on Debian), and make the \
+                    initramfs with `dracut --add \"livenet dmsquash-live\"`";
 const POLICY: &str = "containers-policy.json(5) says what may be in it; what is not understood there \
                       must let no image in; another can be given with `--signature-policy`, none with \
                       `--insecure-policy`";

@@ -100,17 +100,24 @@ impl Bus {
     }
 }
 
+/// The QEMU command for a machine without a disk, with so much memory.
+pub fn diskless(folder: &Path, firmware: Firmware, memory_mib: u32) -> Result<Command> {
+    let mut command = Command::new(firmware.guest().program());
+    command
+        .args(["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"])
+        .args(["-no-reboot", "-m", &memory_mib.to_string()])
+        .args(Accelerator::best(firmware.guest()).options(firmware.guest()))
+        .args(firmware.options(folder)?);
+    Ok(command)
+}
+
 /// The QEMU command for `disk`; where the serial line goes is left to add.
 ///
 /// The machine ends at a reboot, so also at a panic with `panic=1`.
 pub fn qemu(folder: &Path, disk: &Path, firmware: Firmware, bus: Bus) -> Result<Command> {
     let format = if disk.extension().is_some_and(|e| e == "qcow2") { "qcow2" } else { "raw" };
-    let mut command = Command::new(firmware.guest().program());
+    let mut command = diskless(folder, firmware, 1024)?;
     command
-        .args(["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"])
-        .args(["-no-reboot", "-m", "1024"])
-        .args(Accelerator::best(firmware.guest()).options(firmware.guest()))
-        .args(firmware.options(folder)?)
         .arg("-drive")
         .arg(format!("if=none,id=disk,cache=unsafe,format={format},file={}", disk.display()))
         .args(bus.options());

@@ -4,14 +4,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
 use bootc_image_fixtures::registry::{Reply, Server};
 use bootc_image_fixtures::tier::{self, Tier};
-use bootc_image_vm_tests::accel::{Accelerator, Guest};
 use bootc_image_vm_tests::product::Build;
-use bootc_image_vm_tests::vm::Vm;
+use bootc_image_vm_tests::vm::{Firmware, Vm, diskless};
 use bootc_image_vm_tests::{KARGS, network, tool, working_folder};
 
 #[test]
@@ -26,20 +24,18 @@ fn ipxe_boots_from_a_web_server() -> Result<()> {
     build.options = ["--type", "pxe", "--size", "3G"].map(String::from).into();
     tool(&mut build.command(&folder, &[])?)?;
     // Debian's iPXE does not know where a script came from: one is told, the other is not
-    boots(&folder, Some("chain.ipxe"))?;
-    boots(&folder, None)
+    boots(&folder, Firmware::Bios, Some("chain.ipxe"))?;
+    boots(&folder, Firmware::Bios, None)?;
+    boots(&folder, Firmware::Uefi, Some("chain.ipxe"))
 }
 
 /// Boots from the script, or from another that says where it is and chains to it.
-fn boots(folder: &Path, first: Option<&str>) -> Result<()> {
+fn boots(folder: &Path, firmware: Firmware, first: Option<&str>) -> Result<()> {
     let server = serve(&folder.join("pxe"));
     let address = network::address(&server.host);
     let script = format!("http://{address}/{}", first.unwrap_or("boot.ipxe"));
-    let mut qemu = Command::new(Guest::X86_64.program());
-    qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"])
-        .args(["-no-reboot", "-m", "2048", "-machine", "q35"])
-        .args(Accelerator::best(Guest::X86_64).options(Guest::X86_64))
-        .arg("-netdev")
+    let mut qemu = diskless(folder, firmware, 2048)?;
+    qemu.arg("-netdev")
         .arg(format!("user,id=net,bootfile={script}"))
         .args(["-device", "virtio-net-pci,netdev=net,bootindex=1"]);
     let mut vm = Vm::spawn(qemu.args(["-serial", "stdio"]), folder, false)?;

@@ -74,8 +74,8 @@ pub enum LayoutError {
     },
     /// A system that boots from a network has one file system.
     #[error(
-        "the file system or swap space `{name}` would not be there after a boot from a network: `pxe` has the root file \
-         system only"
+        "the file system or swap space `{name}` would not be there after a boot from a network: \
+         `pxe` has the root file system only"
     )]
     NotFromNetwork {
         /// Where it is mounted, else the partition's name.
