@@ -119,7 +119,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RootFs(fs) => {
-                write!(f, "the image asks for an {fs} root file system, which is not supported yet: ext4 is made")
+                write!(f, "the image asks for {fs} as its root file system, which is not supported yet: ext4 is made")
             }
             Self::Luks => f.write_str(
                 "the image asks for `tpm2-luks`, which needs the TPM of the machine: \

@@ -229,7 +229,7 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         context.reporter.report(Event::Warning { message });
     }
     let platform = inputs.profile.kargs(request.arch, has_ignition);
-    let image_disk = ImageDisk::load(files)?;
+    let image_disk = ImageDisk::load(files, request.layout.as_ref())?;
     for message in &image_disk.warnings {
         context.reporter.report(Event::Warning { message: message.clone() });
     }

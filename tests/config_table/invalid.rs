@@ -9,6 +9,10 @@ pub const ROWS: &[Row] = &[
     ("{\"name\": \"x\"} {}", &["line 1 column 15: trailing characters"]),
     ("{\"name\": \"x\", \"name\": \"y\"}", &["line 1 column …: `name` is here a second time"]),
     ("name = \"a\"\nname = \"b\"\n", &["line 2 column 1: duplicate key"]),
+    (
+        "[[customizations.files]]\npath = \"/etc/a\"\nmode = 0644\n",
+        &["line 3 column 8: a number cannot begin with 0: an octal mode is a string, `\"0644\"`"],
+    ),
     // Unknown keys.
     (
         "[customisations]\n",
@@ -373,6 +377,12 @@ pub const ROWS: &[Row] = &[
             "line 1 column 28: `customizations.bootloader.grub2`: `serial` is missing",
             "line 2 column 29: `customizations.bootloader.grub2.terminal_input[1]`: `tty` is no terminal of GRUB's…",
             "line 3 column 1: `customizations.bootloader.grub2.menu-timeout`: unknown key",
+        ],
+    ),
+    (
+        "[customizations.kernel]\nappend = 'a=\"b c'\n",
+        &[
+            "line 2 column 1: `customizations.kernel.append`: `a=\"b c` has a quote that is not closed",
         ],
     ),
     (

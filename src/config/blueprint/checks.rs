@@ -13,6 +13,12 @@ pub(super) fn line(text: &str) -> Result<(), String> {
     ensure(!text.chars().any(char::is_control), "has a line break or another control character")
 }
 
+/// Kernel arguments on one line.
+pub(super) fn kargs(text: &str) -> Result<(), String> {
+    ensure(!text.chars().any(char::is_control), "has a line break or another control character")?;
+    ensure(text.matches('"').count().is_multiple_of(2), "has a quote that is not closed")
+}
+
 /// A text for a field of `/etc/passwd`.
 pub(super) fn passwd_field(text: &str) -> Result<(), String> {
     ensure(

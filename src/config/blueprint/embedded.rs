@@ -4,11 +4,14 @@
 //! |---|---|
 //! | `usr/lib/image-builder/bootc/disk.yaml`, else `usr/lib/bootc-image-builder/disk.yaml` | the usual partition table of this image |
 //! | `usr/lib/bootc-image-builder/config.json`, else `config.toml` there | `customizations.disk` and `customizations.filesystem`, when the owner gives neither |
+//!
+//! What the owner overrules is not read. XFS and btrfs become ext4, with a warning, as for the root file
+//! system of the install configuration.
 
 use super::disk_yaml;
 use super::filesystems;
 use super::partitions;
-use super::reader::{Field, Findings};
+use super::reader::{Author, Field, Findings};
 use super::syntax::Syntax;
 use super::{BlueprintError, Position, Problem, Wrong, document, parsed, unwrapped};
 use crate::files::{Files, FilesError};
@@ -46,20 +49,29 @@ pub struct ImageDisk {
 }
 
 impl ImageDisk {
-    /// Reads the files of the image that there are.
-    pub fn load(files: &dyn Files) -> Result<Self, EmbeddedError> {
+    /// Reads the files of the image that there are, and that count beside what the owner wants.
+    pub fn load(files: &dyn Files, owner: Option<&DiskLayout>) -> Result<Self, EmbeddedError> {
         let mut image = Self::default();
-        if let Some((path, bytes)) = first_of(files, &TABLES)? {
+        if !matches!(owner, Some(DiskLayout::Partitions(_)))
+            && let Some((path, bytes)) = first_of(files, &TABLES)?
+        {
             let (table, warnings) = parse_table(path, &bytes).map_err(EmbeddedError::Blueprint)?;
             image.table = Some(table);
-            image.warnings.extend(warnings);
+            image.warn(path, warnings);
         }
-        if let Some((path, bytes)) = first_of(files, &BLUEPRINTS)? {
+        if owner.is_none()
+            && let Some((path, bytes)) = first_of(files, &BLUEPRINTS)?
+        {
             let (wish, warnings) = parse_wish(path, &bytes).map_err(EmbeddedError::Blueprint)?;
             image.wish = wish;
-            image.warnings.extend(warnings);
+            image.warn(path, warnings);
         }
         Ok(image)
+    }
+
+    fn warn(&mut self, path: &str, warnings: Vec<String>) {
+        let told = |warning| format!("the image's `{path}`: {warning}");
+        self.warnings.extend(warnings.into_iter().map(told));
     }
 
     /// Reads a `disk.yaml`.
@@ -97,7 +109,7 @@ fn first_of(
 
 fn parse_table(name: &str, bytes: &[u8]) -> Result<(PartitionTable, Vec<String>), BlueprintError> {
     let root = parsed(name, bytes, Syntax::Yaml)?;
-    let findings = Findings::default();
+    let findings = Findings::of(Author::Image);
     let table = disk_yaml::read(&Field::root(&root, &findings));
     let warnings = findings.finish(name)?;
     // Without a table something was reported: this is for the compiler.
@@ -118,7 +130,7 @@ fn parse_wish(
     bytes: &[u8],
 ) -> Result<(Option<DiskLayout>, Vec<String>), BlueprintError> {
     let root = document(name, bytes)?;
-    let findings = Findings::default();
+    let findings = Findings::of(Author::Image);
     let wish = unwrapped(&root, &findings).table(|table| {
         let customizations = table.get("customizations");
         table.ignore_rest();
@@ -195,7 +207,7 @@ partition_table:
 
     fn load(files: &[(&str, &str)]) -> Result<ImageDisk, EmbeddedError> {
         let memory = MemoryFiles::default();
-        ImageDisk::load(&files.iter().fold(memory, |all, (path, text)| all.with(path, *text)))
+        ImageDisk::load(&files.iter().fold(memory, |all, (path, text)| all.with(path, *text)), None)
     }
 
     fn mounted(table: &PartitionTable) -> Vec<(&str, u64)> {
@@ -257,10 +269,7 @@ partition_table:
                 &partition("size: 1 GiB, payload_type: btrfs, payload: {}"),
                 "not supported yet: btrfs",
             ),
-            (
-                &partition("payload_type: filesystem, payload: { type: xfs }"),
-                "not supported yet: oth",
-            ),
+            (&partition("payload_type: filesystem, payload: { type: zfs }"), "is no file system"),
             (&partition("payload_type: filesystem"), "`payload` is missing"),
             (&partition("payload: {}"), "`payload_type` is missing"),
             (&partition("payload_type: raw, payload: { source_path: /a }"), "`size` is missing"),
@@ -282,6 +291,34 @@ partition_table:
             assert!(error.starts_with(&format!("the image's `{}` ", TABLES[0])), "{error}");
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_image_that_asks_for_xfs_gets_ext4() {
+        let table = "partition_table:\n  partitions:\n    - size: 2 GiB\n      payload_type: filesystem\n      \
+                     payload: { type: xfs, mountpoint: / }\n";
+        let image = load(&[(TABLES[0], table)]).unwrap();
+        let Payload::FileSystem(root) = &image.table.unwrap().partitions[0].payload else {
+            panic!("no file system")
+        };
+        assert_eq!(root.kind, FileSystemKind::Ext4);
+        let [warning] = &image.warnings[..] else { panic!("{:?}", image.warnings) };
+        assert!(warning.contains(TABLES[0]) && warning.contains("is xfs"), "{warning}");
+        let blueprint =
+            "[[customizations.disk.partitions]]\nmountpoint = \"/\"\nfs_type = \"btrfs\"\n";
+        let image = load(&[(BLUEPRINTS[1], blueprint)]).unwrap();
+        assert!(image.wish.is_some() && image.warnings[0].contains("is btrfs"), "{image:?}");
+    }
+
+    #[test]
+    fn what_the_owner_overrules_is_not_read() {
+        let files = MemoryFiles::default().with(TABLES[0], "wrong").with(BLUEPRINTS[1], "wrong");
+        let table = DiskLayout::Partitions(PartitionTable::default());
+        assert_eq!(ImageDisk::load(&files, Some(&table)).unwrap(), ImageDisk::default());
+        let sizes = DiskLayout::FileSystems(Vec::new());
+        let error = ImageDisk::load(&files, Some(&sizes)).unwrap_err().to_string();
+        assert!(error.contains(TABLES[0]), "{error}");
+        assert!(ImageDisk::load(&files, None).is_err());
     }
 
     #[test]

@@ -168,8 +168,11 @@ pub(super) fn file_system(
         "ext4" => FileSystemKind::Ext4,
         "vfat" => FileSystemKind::Vfat,
         "xfs" | "btrfs" => {
-            field.not_yet("other file systems than ext4, vfat and swap");
-            return None;
+            let what = "other file systems than ext4, vfat and swap";
+            if !field.stand_in(name, "ext4", what) {
+                return None;
+            }
+            FileSystemKind::Ext4
         }
         other => {
             field.bad(other, "is no file system: `ext4`, `vfat`, `swap`");

@@ -17,17 +17,33 @@ const KEPT: usize = 1000;
 /// The most of a value that a message repeats.
 const SHOWN: usize = 60;
 
+/// Who wrote a document.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Author {
+    /// Who builds the disk, and may be told to wish for something else.
+    #[default]
+    Owner,
+    /// Who built the image, elsewhere.
+    Image,
+}
+
 /// What was found on the way.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
+    author: Author,
     /// The keys that were asked for, with their tables; lists as `[]`.
     #[cfg(test)]
     pub(super) asked: RefCell<std::collections::BTreeSet<String>>,
 }
 
 impl Findings {
+    /// Nothing yet, of a document by this author.
+    pub(super) fn of(author: Author) -> Self {
+        Self { author, ..Self::default() }
+    }
+
     fn add(&self, at: Position, key: &str, wrong: Wrong) {
         let mut problems = self.problems.borrow_mut();
         if problems.len() < KEPT {
@@ -96,6 +112,18 @@ impl<'a> Field<'a> {
     /// Reports a wish that cannot be fulfilled so far.
     pub(super) fn not_yet(&self, what: &'static str) {
         self.wrong(Wrong::NotSupportedYet { what });
+    }
+
+    /// Reports a wish for something that has a stand-in: whether the stand-in is made, which an image has to
+    /// put up with.
+    pub(super) fn stand_in(&self, wish: &str, stand_in: &str, what: &'static str) -> bool {
+        match self.findings.author {
+            Author::Owner => self.not_yet(what),
+            Author::Image => {
+                self.warn(&format!("is {wish}, which is not supported yet: {stand_in} is made"));
+            }
+        }
+        self.findings.author == Author::Image
     }
 
     /// Tells something that is not wrong, but hardly meant.

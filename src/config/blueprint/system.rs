@@ -33,14 +33,7 @@ pub(super) fn kernel(table: &mut Table<'_>) -> Vec<String> {
     let append = field.table(|table| {
         table.refuse(&[("name", "the kernel is the image's")]);
         let append = table.get("append")?;
-        append.check(|text| {
-            let control = text.chars().any(char::is_control);
-            if control {
-                Err("has a line break or another control character".into())
-            } else {
-                Ok(text)
-            }
-        })
+        append.check(|text| checks::kargs(text).map(|()| text))
     });
     let append = append.flatten().unwrap_or_default().trim();
     if append.is_empty() { Vec::new() } else { vec![append.to_owned()] }

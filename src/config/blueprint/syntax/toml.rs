@@ -17,7 +17,13 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     }
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        unreadable(lines.position(at), error.message())
+        let what = match error.message() {
+            zero if zero.contains("leading zero") => {
+                "a number cannot begin with 0: an octal mode is a string, `\"0644\"`"
+            }
+            other => other,
+        };
+        unreadable(lines.position(at), what)
     })?;
     let value = Value::Table(entries(table.get_ref(), &lines, DEPTH)?);
     Ok(Node { value, at: Position { line: 1, column: 1 } })
