@@ -252,3 +252,20 @@ fn a_bomb_is_only_as_large_as_its_content() {
     assert_eq!(report.virtual_size_bytes, (3 << 30) + 512);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file stayed");
 }
+
+#[test]
+fn a_file_that_was_cut_is_said_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |bytes: &[u8]| {
+        let path = dir.path().join("cut");
+        fs::write(&path, bytes).unwrap();
+        let report = pipeline::inspect::disk(&path, &Scratch::new(dir.path())).unwrap();
+        report.problems.iter().any(|problem| problem.contains("not whole"))
+    };
+    let cases: [&[&str]; 3] = [&[], &["-c"], &["-c", "-o", "compression_type=zstd"]];
+    for options in cases {
+        let Some(whole) = converted(dir.path(), "qcow2", options) else { return };
+        assert!(!told(&whole), "{options:?}");
+        assert!(told(&whole[..whole.len() - (64 << 10)]), "{options:?}");
+    }
+}

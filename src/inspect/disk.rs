@@ -31,6 +31,9 @@ pub fn disk(
         ..empty(opened.image.len_bytes())
     };
     fill(&mut report, &opened.image, knowledge);
+    if let Err(problem) = opened.image.check() {
+        report.problems.push(format!("the file is not whole: {problem}"));
+    }
     Ok(report)
 }
 

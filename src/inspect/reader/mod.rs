@@ -48,6 +48,11 @@ pub trait DiskImage: fmt::Debug {
 
     /// Fills `buffer` from `offset`; all of it must be there.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Problem>;
+
+    /// Looks for what no read has met yet: content that should be in the file and is not.
+    fn check(&self) -> Result<(), Problem> {
+        Ok(())
+    }
 }
 
 /// A disk or a part of it, shared.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header: "QFI\xfb" 4, version 4, backing file 8+4, cluster bits 4, size 8, encryption 4,
-//!         L1 entries 4, L1 offset 8, …; version 3: at 72 incompatible features 8, …,
+//!         L1 entries 4, L1 offset 8, refcount table offset 8, its clusters 4, …; version 3: at 72 incompatible features 8, …,
 //!         at 100 header length 4, compression type 1 (0 deflate, 1 zstd)
 //! L1 entry: bits 9 to 55 the offset of an L2 table
 //! L2 entry: bit 62 clear: bits 9 to 55 the cluster's offset, bit 0 says that it reads as zeros
@@ -40,6 +40,8 @@ pub(super) struct Qcow2 {
     len: u64,
     cluster_bits: u32,
     l1: Vec<u8>,
+    /// Where the table of reference counts is, and how many clusters it takes.
+    counts: (u64, u32),
     zstd: bool,
     has_zeros: bool,
     tables: Cache,
@@ -81,8 +83,10 @@ impl Qcow2 {
             return Err(Problem::Value { what: "the length of the L1 table", value });
         }
         let l1 = read_part(&*file, "the L1 table", be64(&header, 40), index(needed * 8))?;
+        let counts = (be64(&header, 48), be32(&header, 56));
         let (tables, clusters) = (Cache::new(TABLES), Cache::new(CLUSTERS));
-        Ok(Self { file, len, cluster_bits, l1, zstd, has_zeros: version == 3, tables, clusters })
+        let has_zeros = version == 3;
+        Ok(Self { file, len, cluster_bits, l1, counts, zstd, has_zeros, tables, clusters })
     }
 
     fn cluster_len(&self) -> usize {
@@ -102,11 +106,50 @@ impl Qcow2 {
         Ok(be64(&table, index(cluster % in_table * 8)))
     }
 
+    /// Where compressed content begins, and in how many further sectors it ends.
+    fn packed(&self, entry: u64) -> (u64, u64) {
+        let offset_bits = 62 - (self.cluster_bits - 8);
+        let offset = entry & ((1 << offset_bits) - 1);
+        let sectors = (entry & (COMPRESSED - 1)) >> offset_bits;
+        (offset, sectors)
+    }
+
+    /// Checks that a cluster's content begins inside the file.
+    fn check_entry(&self, entry: u64) -> Result<(), Problem> {
+        let (what, offset, end) = if entry & COMPRESSED != 0 {
+            let (offset, sectors) = self.packed(entry);
+            // it ends somewhere in its last sector
+            let end =
+                if sectors == 0 { offset } else { (offset & !511).saturating_add(sectors * 512) };
+            ("a compressed cluster", offset, end)
+        } else {
+            let place = entry & OFFSET;
+            ("a cluster", place, place)
+        };
+        let is_inside = offset == 0 || end < self.file.len_bytes();
+        if is_inside { Ok(()) } else { Err(Problem::Outside { what, offset }) }
+    }
+
+    /// Checks that the reference counts are inside the file. No read needs them, every write does.
+    fn check_counts(&self) -> Result<(), Problem> {
+        let (table, clusters) = self.counts;
+        for cluster in 0..u64::from(clusters) {
+            let place = table.saturating_add(cluster << self.cluster_bits);
+            let what = "the table of reference counts";
+            let blocks = read_part(&*self.file, what, place, self.cluster_len())?;
+            let blocks = blocks.chunks_exact(8).map(|entry| be64(entry, 0) & OFFSET);
+            for offset in blocks.filter(|block| *block != 0) {
+                if offset + count(self.cluster_len()) > self.file.len_bytes() {
+                    return Err(Problem::Outside { what: "a block of reference counts", offset });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn unpacked(&self, entry: u64) -> Result<std::rc::Rc<[u8]>, Problem> {
         self.clusters.get(entry, || {
-            let offset_bits = 62 - (self.cluster_bits - 8);
-            let offset = entry & ((1 << offset_bits) - 1);
-            let sectors = (entry & (COMPRESSED - 1)) >> offset_bits;
+            let (offset, sectors) = self.packed(entry);
             let end =
                 (offset & !511).saturating_add((sectors + 1) * 512).min(self.file.len_bytes());
             let outside = Problem::Outside { what: "a compressed cluster", offset };
@@ -179,6 +222,17 @@ impl DiskImage for Qcow2 {
             })
         })
     }
+
+    fn check(&self) -> Result<(), Problem> {
+        // a file cannot have more tables than clusters, but name one many times
+        let most = self.file.len_bytes() >> self.cluster_bits;
+        let tables = self.l1.chunks_exact(8).map(|entry| be64(entry, 0) & OFFSET);
+        for (table, _) in tables.filter(|table| *table != 0).zip(0..=most) {
+            let entries = read_part(&*self.file, "an L2 table", table, self.cluster_len())?;
+            entries.chunks_exact(8).try_for_each(|entry| self.check_entry(be64(entry, 0)))?;
+        }
+        self.check_counts()
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +298,7 @@ mod tests {
         .unwrap();
         let mut read = [0; 16];
         assert!(matches!(disk.read_at(0, &mut read), Err(Problem::Outside { .. })));
+        assert!(matches!(disk.check(), Err(Problem::Outside { what: "a cluster", .. })));
         assert!(matches!(disk.read_at(512, &mut read), Err(Problem::Compressed(16))));
     }
 }
