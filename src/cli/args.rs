@@ -135,33 +135,9 @@ pub struct BuildArgs {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = DEFAULT_QCOW2_COMPRESSION)]
     pub qcow2_compression: Compression,
 
-    /// How registries are talked to.
+    /// How the image is reached, and whether it is trusted.
     #[command(flatten)]
-    pub access: RegistryAccess,
-
-    /// Begin with this file of mirrors, short names and blocked registries [default: the user's or
-    /// the machine's registries.conf].
-    #[arg(long, value_name = "FILE")]
-    pub registries_conf: Option<PathBuf>,
-
-    /// Take certificates (`*.crt`) and who we are (`*.cert`, `*.key`) from this folder for every
-    /// registry [default: the registry's own below certs.d].
-    #[arg(long, value_name = "DIR")]
-    pub cert_dir: Option<PathBuf>,
-
-    /// Demand that the image is signed with the private half of this key (`cosign.pub`); repeat it for
-    /// several keys, of which any suffices.
-    #[arg(long = "verify-key", value_name = "FILE")]
-    pub verify_keys: Vec<PathBuf>,
-
-    /// Demand what this containers policy says [default: `~/.config/containers/policy.json`, else
-    /// `/etc/containers/policy.json`, else nothing].
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure_policy")]
-    pub signature_policy: Option<PathBuf>,
-
-    /// Heed no containers policy, not even the host's.
-    #[arg(long)]
-    pub insecure_policy: bool,
+    pub access: Access,
 
     /// Show progress on stderr this way.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
@@ -193,12 +169,22 @@ pub struct BuildArgs {
     pub drop_in: DropIn,
 }
 
-/// How registries are talked to, as typed.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct RegistryAccess {
+/// How an image is reached, and whether it is trusted, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+pub struct Access {
     /// Read registry credentials from this file alone [default: where podman and docker keep them].
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
+
+    /// Begin with this file of mirrors, short names and blocked registries [default: the user's or
+    /// the machine's registries.conf].
+    #[arg(long, value_name = "FILE")]
+    pub registries_conf: Option<PathBuf>,
+
+    /// Take certificates (`*.crt`) and who we are (`*.cert`, `*.key`) from this folder for every
+    /// registry [default: the registry's own below certs.d].
+    #[arg(long, value_name = "DIR")]
+    pub cert_dir: Option<PathBuf>,
 
     /// Demand that registries use TLS and prove who they are.
     #[arg(
@@ -212,6 +198,20 @@ pub struct RegistryAccess {
         default_missing_value = "true"
     )]
     pub tls_verify: bool,
+
+    /// Demand that the image is signed with the private half of this key (`cosign.pub`); repeat it for
+    /// several keys, of which any suffices.
+    #[arg(long = "verify-key", value_name = "FILE")]
+    pub verify_keys: Vec<PathBuf>,
+
+    /// Demand what this containers policy says [default: `~/.config/containers/policy.json`, else
+    /// `/etc/containers/policy.json`, else nothing].
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_policy")]
+    pub signature_policy: Option<PathBuf>,
+
+    /// Heed no containers policy, not even the host's.
+    #[arg(long)]
+    pub insecure_policy: bool,
 }
 
 /// Options of `inspect`, as typed.
@@ -230,9 +230,9 @@ pub struct InspectArgs {
     #[arg(long, value_name = "ARCH", value_enum)]
     pub arch: Option<ArchName>,
 
-    /// How registries are talked to.
+    /// How the image is reached, and whether it is trusted.
     #[command(flatten)]
-    pub access: RegistryAccess,
+    pub access: Access,
 
     /// Show progress on stderr this way.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]

@@ -104,7 +104,11 @@ impl DropIn {
             (self.use_librepo.is_some(), "--use-librepo", "no packages are looked up"),
             (self.build_container.is_some(), "--build-container", "nothing is run to build"),
             (self.in_vm, "--in-vm", "no privilege is needed"),
-            (self.local.is_some(), "--local", "an image is read from where its name says"),
+            (
+                self.local.is_some(),
+                "--local",
+                "the local storage is read as `containers-storage:NAME`",
+            ),
             (
                 self.no_default_kernel_args,
                 "--no-default-kernel-args",
@@ -128,8 +132,9 @@ pub fn translate(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let first = words.get(1).and_then(|word| word.to_str());
     match first {
         Some("version") => words[1] = "--version".into(),
-        None | Some("build" | "-h" | "--help" | "-V" | "--version") => {}
-        Some(_) => words.insert(1, "build".into()),
+        Some("help") => words.splice(1..2, ["build", "--help"].map(Into::into)).for_each(drop),
+        Some("build" | "-V" | "--version") => {}
+        None | Some(_) => words.insert(1, "build".into()),
     }
     words
 }
@@ -204,7 +209,10 @@ mod tests {
             (&[name, "x"], "build x"),
             (&[name, "build", "x"], "build x"),
             (&[name, "version"], "--version"),
-            (&[name, "--help"], "--help"),
+            (&[name, "--version"], "--version"),
+            (&[name, "--help"], "build --help"),
+            (&[name, "help"], "build --help"),
+            (&[name], "build"),
         ] {
             assert_eq!(translated(words), format!("{name} {expected}"));
         }

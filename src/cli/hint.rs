@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io;
 use std::iter;
+use std::path::Path;
 
 use super::config::ConfigFileError;
 use super::request::RequestError;
@@ -182,6 +183,20 @@ fn of_reference(error: &ParseReferenceError) -> Option<String> {
             "for an image that podman built, say `containers-storage:{name}`; for an OCI layout, \
              `oci:DIR`; for a registry on this machine, give its port (`localhost:5000/…`)"
         )),
+        ParseReferenceError::NoHost(text) | ParseReferenceError::Malformed { text, .. }
+            if Path::new(text).exists() =>
+        {
+            let transport = if Path::new(text).is_dir() { "oci" } else { "oci-archive" };
+            Some(format!("for a folder or file on this machine, say what it is: `{transport}:{text}`"))
+        }
+        ParseReferenceError::NoHost(text) if text.starts_with("docker:") => {
+            Some("an image in a registry is `docker://` and its full name, or the name alone".into())
+        }
+        ParseReferenceError::Malformed { text, .. }
+            if let Some((_, name)) = text.split_once("://") =>
+        {
+            Some(format!("images have names, not addresses: say `{name}`"))
+        }
         ParseReferenceError::NoHost(_) => Some(
             "a short name needs an alias, or one registry to search, in registries.conf; for an image \
              in the local storage, say `containers-storage:` and its full name"
@@ -207,6 +222,9 @@ fn of_registry(error: &registry::Error) -> Option<String> {
              with `podman login`, or name another file with `--authfile`"
                 .into(),
         ),
+        E::NoAuthFile(_) => {
+            Some("`--authfile` or the environment variable REGISTRY_AUTH_FILE names it".into())
+        }
         E::NotFound { .. } => Some("check the image's name and tag".into()),
         E::Connection { tls: true, tls_verify: true, .. } => Some(
             "if this registry speaks plain HTTP, or has a certificate of its own, and you trust the \

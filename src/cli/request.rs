@@ -162,10 +162,10 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         owner: args.chown.as_deref().map(owner).transpose()?,
         threads: args.threads.map_or(around.processors.max(1), usize::from),
         authfile: args.access.authfile.clone(),
-        registries_conf: args.registries_conf.clone(),
-        cert_dir: args.cert_dir.clone(),
+        registries_conf: args.access.registries_conf.clone(),
+        cert_dir: args.access.cert_dir.clone(),
         tls_verify: args.access.tls_verify,
-        trust: trust::trust(args, around)?,
+        trust: trust::trust(&args.access, around)?,
         environment: around.registry.clone(),
         root_ssh_authorized_keys: (args.root_ssh_authorized_keys.as_deref())
             .map(read_keys)
@@ -239,6 +239,7 @@ fn check_karg(option: &'static str, karg: &str) -> Result<(), RequestError> {
         _ if karg.trim().is_empty() => "is empty",
         _ if karg.contains(['\n', '\r']) => "contains a line break",
         _ if karg.contains('\0') => "contains a NUL",
+        _ if !karg.matches('"').count().is_multiple_of(2) => "has a quote that is not closed",
         _ => return Ok(()),
     };
     Err(RequestError::Karg { option, value: karg.to_owned(), problem })

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::args::BuildArgs;
+use super::args::Access;
 use super::surroundings::Surroundings;
 use crate::pipeline::Trust;
 use crate::trust::{KeyError, Policy, PolicyError, PublicKey};
@@ -51,9 +51,9 @@ pub enum TrustError {
 }
 
 /// What images are held to.
-pub fn trust(args: &BuildArgs, around: &Surroundings) -> Result<Trust, TrustError> {
-    let keys = args.verify_keys.iter().map(|path| key(path)).collect::<Result<_, _>>()?;
-    Ok(Trust { keys, policy: policy(args, around)? })
+pub fn trust(access: &Access, around: &Surroundings) -> Result<Trust, TrustError> {
+    let keys = access.verify_keys.iter().map(|path| key(path)).collect::<Result<_, _>>()?;
+    Ok(Trust { keys, policy: policy(access, around)? })
 }
 
 fn key(path: &Path) -> Result<PublicKey, TrustError> {
@@ -61,11 +61,8 @@ fn key(path: &Path) -> Result<PublicKey, TrustError> {
     PublicKey::from_pem(&bytes).map_err(|source| TrustError::Key { path: path.to_owned(), source })
 }
 
-fn policy(
-    args: &BuildArgs,
-    around: &Surroundings,
-) -> Result<Option<(PathBuf, Policy)>, TrustError> {
-    if args.insecure_policy {
+fn policy(access: &Access, around: &Surroundings) -> Result<Option<(PathBuf, Policy)>, TrustError> {
+    if access.insecure_policy {
         return Ok(None);
     }
     let below = |folder: &Option<PathBuf>, path| folder.as_ref().map(|folder| folder.join(path));
@@ -73,7 +70,7 @@ fn policy(
         below(&around.registry.home, ".config/containers/policy.json"),
         below(&around.registry.etc, "containers/policy.json"),
     ];
-    let named = args.signature_policy.as_slice();
+    let named = access.signature_policy.as_slice();
     let paths =
         if named.is_empty() { hosts.into_iter().flatten().collect() } else { named.to_vec() };
     for path in paths {
@@ -113,7 +110,7 @@ mod tests {
             ..Environment::default()
         };
         let around = Surroundings { registry, ..Surroundings::default() };
-        Ok(trust(&args, &around)?.policy.map(|(path, _)| path))
+        Ok(trust(&args.access, &around)?.policy.map(|(path, _)| path))
     }
 
     #[test]

@@ -85,10 +85,7 @@ pub(crate) fn find(
     repository: &str,
 ) -> Result<Option<Credentials>, Error> {
     if let Some(only) = authfile.or(environment.registry_auth_file.as_deref()) {
-        let file = read(only)?.ok_or_else(|| Error::File {
-            path: only.to_owned(),
-            source: io::ErrorKind::NotFound.into(),
-        })?;
+        let file = read(only)?.ok_or_else(|| Error::NoAuthFile(only.to_owned()))?;
         return in_file(&file, only, host, repository);
     }
     for path in default_files(environment) {
@@ -301,7 +298,7 @@ mod tests {
         let path = dir.path().join("auth.json");
         let find = || find(Some(&path), &Environment::default(), "r.example", "x");
         assert!(
-            matches!(find(), Err(Error::File { .. })),
+            matches!(find(), Err(Error::NoAuthFile(_))),
             "an authfile that was asked for must exist"
         );
         write(&path, "{");

@@ -21,6 +21,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// There is nothing where credentials should be.
+    #[error("the file with credentials, `{}`, does not exist", .0.display())]
+    NoAuthFile(PathBuf),
     /// There is nothing where the layout should be.
     #[error("the folder `{}` does not exist", .0.display())]
     NoFolder(PathBuf),

@@ -114,6 +114,20 @@ fn names_that_podman_knows_and_we_do_not() {
     let error = Reference::parse("docker-daemon:x").unwrap_err();
     check(&registry::Error::Reference(error), "skopeo copy docker-daemon:");
     check(&registry::Error::NoSkopeo, "install skopeo");
+    for (text, expected) in [
+        ("./src", "`oci:./src`"),
+        ("./Cargo.toml", "`oci-archive:./Cargo.toml`"),
+        ("https://r.example/os", "say `r.example/os`"),
+    ] {
+        let error = Reference::parse(text).unwrap_err();
+        check(&RequestError::Image(error), expected);
+    }
+    for (text, expected) in [("src", "`oci:src`"), ("docker:os", "`docker://`")] {
+        let error = ParseReferenceError::NoHost(text.to_owned());
+        check(&registry::Error::Reference(error), expected);
+    }
+    let error = registry::Error::NoAuthFile(PathBuf::from("auth.json"));
+    check(&error, "`--authfile`");
     let error = registry::Error::Reference(ParseReferenceError::NoHost("os".to_owned()));
     check(&error, "registries.conf");
     let source = Box::new(error);

@@ -116,7 +116,7 @@ impl Reporter for WithoutWarnings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::RegistryAccess;
+    use crate::cli::args::Access;
 
     #[test]
     fn paths_are_disks_and_names_are_images() {
@@ -142,7 +142,7 @@ mod tests {
                 what: what.to_owned(),
                 format: ReportFormat::Text,
                 arch: None,
-                access: RegistryAccess { authfile: None, tls_verify: true },
+                access: Access::default(),
                 progress: super::super::args::ProgressStyle::None,
             };
             assert_eq!(build_args(&args).image, what);

@@ -128,12 +128,13 @@ fn every_option_arrives() {
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["--rootfs=xfs"], "not supported yet: `--rootfs xfs`"),
         (&["--rootfs=btrfs"], "not supported yet: `--rootfs btrfs`"),
         (&["--size=10 gigs"], "reading `--size`: `10 gigs` is no size"),
         (&["--target-imgref=os"], "reading `--target-imgref`: `os` does not say which registry"),
         (&["--karg=a\nb"], "`--karg a\\nb`: the argument contains a line break"),
+        (&["--karg=a=\"b c"], "`--karg a=\\\"b c`: the argument has a quote that is not closed"),
         (&["--karg-delete="], "`--karg-delete `: the argument is empty"),
         (&["--karg=a\0b"], "`--karg a\\0b`: the argument contains a NUL"),
         (&["--stateroot=a/b"], "`--stateroot a/b`: the name contains a slash"),
