@@ -28,6 +28,7 @@ use crate::digest::Sha256Digest;
 use crate::output::PendingDirectory;
 use crate::progress::{Cancel, Event, Reporter};
 use crate::spec::Arch;
+use crate::volume::Timestamp;
 
 use super::{FolderError, Summary, len_of};
 
@@ -140,19 +141,7 @@ fn descriptor(media_type: &str, digest: Sha256Digest, size_bytes: u64) -> serde_
 
 /// `2023-11-14T22:13:20Z`; times before 1970 and after 9999 become the nearest within.
 fn rfc3339(secs: i64) -> String {
-    let secs = secs.clamp(0, 253_402_300_799);
-    let (day, second) = (secs / 86_400, secs % 86_400);
-    // Years begin in March, so that a leap day is the last day of its year; 400 years are an era.
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let (year, hour) = (era * 400 + year + carry, second / 3600);
-    let (minute, second) = (second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    Timestamp::of_secs(secs.clamp(0, 253_402_300_799)).civil().to_string()
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ pub mod model;
 mod partitions;
 pub mod reader;
 mod system;
-mod time;
 
 pub use disk::{disk, fuzz_raw};
 pub use error::{Error, Problem};
@@ -30,4 +29,3 @@ pub use knowledge::{CommitFacts, Knowledge};
 pub use partitions::fuzz_gpt;
 pub use reader::{Scratch, fuzz_disk, fuzz_tar};
 pub use system::selinux_config;
-pub use time::rfc3339;

@@ -26,7 +26,7 @@ use crate::inspect::model::{
     BootLoaders, DiskReport, ImageReport, InstallConfig, Kernel, LayerRecord, Ostree, SizeEstimate,
     VERSION,
 };
-use crate::inspect::{CommitFacts, Knowledge, Scratch, rfc3339, selinux_config};
+use crate::inspect::{CommitFacts, Knowledge, Scratch, selinux_config};
 use crate::ostree::{self, ImageFiles, Sysroot};
 use crate::plan::PlanError;
 use crate::plan::ids::Ids;
@@ -37,6 +37,7 @@ use crate::progress::{Cancel, Event, Reporter, Silent};
 use crate::registry;
 use crate::spec::{Arch, Compression, Image};
 use crate::units::ByteLen;
+use crate::volume::Timestamp;
 use crate::volume::several::Several;
 
 const CONFIG_LIMIT_BYTES: u64 = 1 << 20;
@@ -136,7 +137,7 @@ fn manifest(request: &Request, image: &Image) -> ImageReport {
         digest: image.manifest_digest.to_oci(),
         config_digest: image.config_digest.to_oci(),
         architecture: image.architecture.clone(),
-        created: image.created_secs.map(rfc3339),
+        created: image.created_secs.map(|secs| Timestamp::of_secs(secs).civil().to_string()),
         labels: image.labels.clone(),
         layers: image.layers.iter().map(layer).collect(),
         layers_bytes: image.layers.iter().map(|layer| layer.size_bytes).sum(),

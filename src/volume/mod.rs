@@ -12,19 +12,13 @@ use std::sync::Arc;
 
 pub mod memory;
 pub mod several;
+mod timestamp;
+
+pub use timestamp::{Civil, Timestamp};
 
 /// A handle of an inode, dense from 0 in order of creation; the root directory is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Inode(pub u32);
-
-/// A point in time; seconds may be negative, `nanos` is below 1,000,000,000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Timestamp {
-    /// Seconds since 1970-01-01T00:00:00Z.
-    pub secs: i64,
-    /// Nanoseconds after `secs`.
-    pub nanos: u32,
-}
 
 /// One extended attribute: its full name (`security.selinux`) without NUL, and its raw value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

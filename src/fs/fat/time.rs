@@ -1,6 +1,6 @@
 //! Times as FAT stores them: from 1980 on, in steps of two seconds.
 
-use crate::volume::Timestamp;
+use crate::volume::{Civil, Timestamp};
 
 /// 1980-01-01 and 2107-12-31T23:59:59 in seconds since 1970.
 const RANGE_SECS: std::ops::RangeInclusive<i64> = 315_532_800..=4_354_819_199;
@@ -18,32 +18,15 @@ impl From<Timestamp> for DosTime {
     fn from(at: Timestamp) -> Self {
         let secs = at.secs.clamp(*RANGE_SECS.start(), *RANGE_SECS.end());
         let nanos = if secs == at.secs { at.nanos } else { 0 };
-        let (year, month, day) = civil(secs / 86_400);
-        let of_day = secs % 86_400;
-        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        let date = (year - 1980) << 9 | month << 5 | day;
-        let time = hour << 11 | minute << 5 | (second / 2);
-        let hundredths = second % 2 * 100 + i64::from(nanos / 10_000_000);
+        let Civil { year, month, day, hour, minute, second } = Timestamp { secs, nanos }.civil();
+        let [month, day, hour, minute] = [month, day, hour, minute].map(u16::from);
+        let years = u16::try_from(year - 1980).unwrap_or(0);
         Self {
-            date: u16::try_from(date).unwrap_or(u16::MAX),
-            time: u16::try_from(time).unwrap_or(0),
-            hundredths: u8::try_from(hundredths).unwrap_or(0),
+            date: years << 9 | month << 5 | day,
+            time: hour << 11 | minute << 5 | u16::from(second / 2),
+            hundredths: second % 2 * 100 + u8::try_from(nanos / 10_000_000).unwrap_or(0),
         }
     }
-}
-
-/// Year, month and day of a day counted from 1970-01-01, not before it.
-///
-/// Years start in March here, so that the leap day comes last.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
