@@ -62,6 +62,8 @@ pub const REFERENCES: &[Tool] = &[
     ("setfiles", "policycoreutils"),
     ("unsquashfs", "squashfs-tools"),
     ("cpio", "cpio"),
+    ("xorriso", "xorriso"),
+    ("isoinfo", "genisoimage"),
     ("useradd", "passwd"),
     ("systemctl", "systemd"),
 ];

@@ -1,0 +1,115 @@
+//! Volume descriptors: one sector each.
+//!
+//! | at | primary and supplementary (ECMA-119 8.4, 8.5) |
+//! |---|---|
+//! | 0 | type 1 or 2, `CD001`, version 1 |
+//! | 8, 40 | system and volume, 32 characters each |
+//! | 80 | sectors of the volume |
+//! | 88 | supplementary: `%/E`, which says UCS-2 at level 3 |
+//! | 120, 124, 128 | one volume, the first of one; bytes of a sector |
+//! | 132 | bytes of a path table |
+//! | 140, 148 | where it is: little-endian, big-endian |
+//! | 156 | the record of the root directory |
+//! | 190 … 813 | names of volume set, publisher, preparer, application (at 574), and of three files |
+//! | 813, 830, 847, 864 | times: made, changed, expires (never), takes effect |
+//! | 881 | version 1 |
+
+use super::records::{self, DIRECTORY, Extent};
+use super::{Options, SECTOR_BYTES, both16, both32};
+use crate::volume::Civil;
+
+const SECTOR: usize = 2048;
+const SYSTEM: &str = "LINUX";
+/// A time that is none.
+const NEVER: &[u8; 17] = b"0000000000000000\0";
+
+pub(super) type Sector = [u8; SECTOR];
+
+/// What the descriptors of both views say differently.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Volume {
+    /// How long it is.
+    pub sectors: u32,
+    /// Bytes of the path table.
+    pub table_bytes: u32,
+    /// First sectors of the path tables: little-endian, big-endian.
+    pub tables: [u32; 2],
+    /// The root directory.
+    pub root: Extent,
+}
+
+/// The descriptor that every reader looks for.
+pub(super) fn primary(volume: Volume, options: &Options, time: Civil) -> Sector {
+    let text = |text: &str, len: usize| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(len, b' ');
+        bytes
+    };
+    descriptor(1, volume, options, time, text)
+}
+
+/// The descriptor of the names for Windows.
+pub(super) fn joliet(volume: Volume, options: &Options, time: Civil) -> Sector {
+    let text = |text: &str, len: usize| {
+        let units = text.encode_utf16().chain(std::iter::repeat(u16::from(b' ')));
+        let mut bytes: Vec<u8> = units.take(len / 2).flat_map(u16::to_be_bytes).collect();
+        bytes.resize(len, 0);
+        bytes
+    };
+    let mut sector = descriptor(2, volume, options, time, text);
+    sector[88..91].copy_from_slice(b"%/E");
+    sector
+}
+
+fn descriptor(
+    kind: u8,
+    volume: Volume,
+    options: &Options,
+    time: Civil,
+    text: impl Fn(&str, usize) -> Vec<u8>,
+) -> Sector {
+    let mut sector = head(kind);
+    let mut put = |at: usize, bytes: &[u8]| sector[at..at + bytes.len()].copy_from_slice(bytes);
+    put(8, &text(SYSTEM, 32));
+    put(40, &text(&options.volume_id, 32));
+    put(80, &both32(volume.sectors));
+    put(120, &both16(1));
+    put(124, &both16(1));
+    put(128, &both16(u16::try_from(SECTOR_BYTES).unwrap_or(0)));
+    put(132, &both32(volume.table_bytes));
+    put(140, &volume.tables[0].to_le_bytes());
+    put(148, &volume.tables[1].to_be_bytes());
+    put(156, &records::record(&[0], volume.root, DIRECTORY, time, &[]));
+    for at in [190, 318, 446] {
+        put(at, &text("", 128));
+    }
+    put(574, &text(&options.application, 128));
+    for at in [702, 739, 776] {
+        put(at, &text("", 37));
+    }
+    for at in [813, 830, 864] {
+        put(at, &long_time(time));
+    }
+    put(847, NEVER);
+    put(881, &[1]);
+    sector
+}
+
+/// The descriptor after the last.
+pub(super) fn terminator() -> Sector {
+    head(255)
+}
+
+pub(super) fn head(kind: u8) -> Sector {
+    let mut sector = [0; SECTOR];
+    sector[0] = kind;
+    sector[1..6].copy_from_slice(b"CD001");
+    sector[6] = 1;
+    sector
+}
+
+fn long_time(time: Civil) -> [u8; 17] {
+    let Civil { year, month, day, hour, minute, second } = time;
+    let digits = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}00\0");
+    digits.as_bytes().try_into().unwrap_or(*NEVER)
+}

@@ -1,0 +1,213 @@
+//! Where everything is, and the structures that say so.
+
+use super::boot::{self, Entries};
+use super::descriptors::{self, Volume};
+use super::listing::{Listing, Places, View};
+use super::records::Extent;
+use super::tree::{File, Kind, Tree};
+use super::{Builder, FileId, IsoError, Options, SECTOR_BYTES};
+use crate::canvas::Canvas;
+use crate::units::{ByteLen, ByteOffset};
+use crate::volume::{Civil, Timestamp};
+
+/// The first sector after the system area.
+const FIRST: u64 = 16;
+/// 1970-01-01 and 2155-12-31T23:59:59 in seconds since 1970.
+const RANGE_SECS: std::ops::RangeInclusive<i64> = 0..=5_869_583_999;
+const MOST_DIRECTORIES: usize = 65_535;
+/// How path tables of both byte orders write numbers.
+const ORDERS: [(fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]); 2] =
+    [(u32::to_le_bytes, u16::to_le_bytes), (u32::to_be_bytes, u16::to_be_bytes)];
+
+/// A file system in which everything has its place.
+#[derive(Debug)]
+pub struct Layout {
+    options: Options,
+    time: Civil,
+    tree: Tree,
+    views: [Placed; 2],
+    catalog: Option<u32>,
+    bios: Option<FileId>,
+    uefi: Option<FileId>,
+    sectors: u64,
+}
+
+/// A view and where its parts are.
+#[derive(Debug)]
+struct Placed {
+    listing: Listing,
+    places: Places,
+    table_bytes: u32,
+    tables: [u32; 2],
+}
+
+/// Gives out sectors, one after the other.
+struct Sectors(u64);
+
+impl Sectors {
+    /// The first of so many sectors, at a multiple of `align`.
+    fn take(&mut self, count: u64, align: u64) -> Result<u32, IsoError> {
+        let first = self.0.next_multiple_of(align);
+        let end = first.checked_add(count).ok_or(IsoError::TooLarge(u64::MAX))?;
+        self.0 = end;
+        if u32::try_from(end).is_err() {
+            return Err(IsoError::TooLarge(end));
+        }
+        u32::try_from(first).map_err(|_| IsoError::TooLarge(end))
+    }
+
+    /// The same for so many bytes.
+    fn take_bytes(&mut self, len: usize) -> Result<u32, IsoError> {
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        self.take(len.div_ceil(SECTOR_BYTES), 1)
+    }
+}
+
+impl Layout {
+    pub(super) fn new(builder: Builder) -> Result<Self, IsoError> {
+        let Builder { options, tree, bios, uefi } = builder;
+        let secs = options.time.secs.clamp(*RANGE_SECS.start(), *RANGE_SECS.end());
+        let time = Timestamp::of_secs(secs).civil();
+        let boots = bios.is_some() || uefi.is_some();
+        let directories = (0..tree.nodes.len()).filter(|number| tree.is_directory(*number)).count();
+        if directories > MOST_DIRECTORIES {
+            return Err(IsoError::TooManyDirectories(directories));
+        }
+        let content = tree.files().into_iter().map(|(_, file)| file.len.0.div_ceil(SECTOR_BYTES));
+        let content = content.fold(0, u64::saturating_add);
+        if u32::try_from(content).is_err() {
+            return Err(IsoError::TooLarge(content));
+        }
+        let mut sectors = Sectors(FIRST);
+        sectors.take(3 + u64::from(boots), 1)?;
+        let mut views = [View::Primary, View::Joliet].map(|view| Placed {
+            listing: Listing::new(view, &tree),
+            places: Places {
+                first_sectors: vec![0; tree.nodes.len()],
+                directory_bytes: vec![0; tree.nodes.len()],
+            },
+            table_bytes: 0,
+            tables: [0; 2],
+        });
+        for view in &mut views {
+            view.place_tables(&tree, &mut sectors)?;
+        }
+        for view in &mut views {
+            view.place_directories(&tree, time, &mut sectors)?;
+        }
+        let catalog = boots.then(|| sectors.take(1, 1)).transpose()?;
+        for (number, File { len, align_sectors }) in tree.files() {
+            let first = sectors.take(len.0.div_ceil(SECTOR_BYTES), align_sectors)?;
+            for view in &mut views {
+                view.places.first_sectors[number] = first;
+            }
+        }
+        Ok(Self { options, time, tree, views, catalog, bios, uefi, sectors: sectors.0 })
+    }
+
+    /// Where the first sector after the last file is.
+    pub fn end(&self) -> ByteOffset {
+        ByteOffset(self.sectors * SECTOR_BYTES)
+    }
+
+    /// Where a file's content belongs, in one piece.
+    pub fn place(&self, file: FileId) -> ByteOffset {
+        ByteOffset(u64::from(self.sector(file)) * SECTOR_BYTES)
+    }
+
+    /// The same in sectors of 2048 bytes.
+    pub fn sector(&self, file: FileId) -> u32 {
+        self.views[0].places.first_sectors[file.0]
+    }
+
+    /// The length that a file was announced with.
+    pub fn len_of(&self, file: FileId) -> ByteLen {
+        match self.tree.nodes[file.0].kind {
+            Kind::File(File { len, .. }) => len,
+            Kind::Directory(_) => ByteLen(0),
+        }
+    }
+
+    /// Writes everything but the files, and the system area. `volume` is the length of the whole medium,
+    /// with what others put behind the files.
+    ///
+    /// # Errors
+    ///
+    /// A volume that is too short, too long or no whole sectors; the canvas failed.
+    pub fn write(&self, canvas: &mut impl Canvas, volume: ByteLen) -> Result<(), IsoError> {
+        let needed = ByteLen(self.end().0);
+        if volume < needed || !volume.0.is_multiple_of(SECTOR_BYTES) {
+            return Err(IsoError::VolumeSize { asked: volume, needed });
+        }
+        let sectors = volume.0 / SECTOR_BYTES;
+        let sectors = u32::try_from(sectors).map_err(|_| IsoError::TooLarge(sectors))?;
+        for (at, bytes) in self.structures(sectors) {
+            canvas.write_at(ByteOffset(u64::from(at) * SECTOR_BYTES), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Each structure and its first sector.
+    fn structures(&self, sectors: u32) -> Vec<(u32, Vec<u8>)> {
+        let [primary, joliet] = &self.views;
+        let mut heads =
+            vec![descriptors::primary(primary.volume(sectors), &self.options, self.time)];
+        heads.extend(self.catalog.map(boot::record));
+        heads.push(descriptors::joliet(joliet.volume(sectors), &self.options, self.time));
+        heads.push(descriptors::terminator());
+        let heads = heads.into_iter().map(Vec::from);
+        let mut all: Vec<(u32, Vec<u8>)> = (16..).zip(heads).collect();
+        for view in &self.views {
+            all.extend(view.structures(&self.tree, self.time));
+        }
+        let entries = Entries {
+            bios: self.bios.map(|file| self.sector(file)),
+            uefi: self.uefi.map(|file| (self.sector(file), self.len_of(file))),
+        };
+        all.extend(self.catalog.map(|at| (at, boot::catalog(entries).into())));
+        all
+    }
+}
+
+impl Placed {
+    fn place_tables(&mut self, tree: &Tree, sectors: &mut Sectors) -> Result<(), IsoError> {
+        let bytes = self.listing.path_table(tree, &self.places, ORDERS[0]).len();
+        self.table_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        for table in &mut self.tables {
+            *table = sectors.take_bytes(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// How long directories are depends on their names alone.
+    fn place_directories(
+        &mut self,
+        tree: &Tree,
+        time: Civil,
+        sectors: &mut Sectors,
+    ) -> Result<(), IsoError> {
+        for number in self.listing.directories() {
+            let bytes = self.listing.directory(tree, *number, &self.places, time).len();
+            self.places.first_sectors[*number] = sectors.take_bytes(bytes)?;
+            self.places.directory_bytes[*number] =
+                u32::try_from(bytes).map_err(|_| IsoError::TooLarge(sectors.0))?;
+        }
+        Ok(())
+    }
+
+    fn volume(&self, sectors: u32) -> Volume {
+        let Places { first_sectors, directory_bytes } = &self.places;
+        let root = Extent { sector: first_sectors[0], len_bytes: directory_bytes[0] };
+        Volume { sectors, table_bytes: self.table_bytes, tables: self.tables, root }
+    }
+
+    fn structures(&self, tree: &Tree, time: Civil) -> Vec<(u32, Vec<u8>)> {
+        let table = |order| self.listing.path_table(tree, &self.places, order);
+        let tables = self.tables.into_iter().zip(ORDERS.map(table));
+        let directory = |number: &usize| {
+            let bytes = self.listing.directory(tree, *number, &self.places, time);
+            (self.places.first_sectors[*number], bytes)
+        };
+        tables.chain(self.listing.directories().iter().map(directory)).collect()
+    }
+}

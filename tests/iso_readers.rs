@@ -1,0 +1,256 @@
+//! What other people's readers say of our ISO 9660.
+#![allow(missing_docs, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
+
+mod tools;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use bootc_image::canvas::{Canvas as _, FileCanvas};
+use bootc_image::fs::iso9660::{Builder, Options};
+use bootc_image::units::ByteLen;
+use bootc_image::volume::Timestamp;
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
+
+use tools::run;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+const TIME: i64 = 1_709_210_096;
+
+fn builder() -> Builder {
+    let (volume_id, application) = ("Tests-1.0".to_owned(), "bootc-image".to_owned());
+    Builder::new(Options { volume_id, application, time: Timestamp::of_secs(TIME) }).unwrap()
+}
+
+fn canvas(path: &Path) -> FileCanvas {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+    FileCanvas::new(Arc::new(file.unwrap()))
+}
+
+fn write(path: &Path, files: &Files) {
+    let mut builder = builder();
+    let add = |(path, bytes): (&String, &Vec<u8>)| {
+        let len = ByteLen(u64::try_from(bytes.len()).unwrap());
+        (builder.add_file(path, len).unwrap(), bytes.clone())
+    };
+    let contents: Vec<_> = files.iter().map(add).collect();
+    let layout = builder.layout().unwrap();
+    let mut canvas = canvas(path);
+    for (file, bytes) in contents {
+        canvas.write_at(layout.place(file), &bytes).unwrap();
+    }
+    layout.write(&mut canvas, ByteLen(layout.end().0)).unwrap();
+    canvas.into_file().set_len(layout.end().0).unwrap();
+}
+
+/// All files below a folder.
+fn read(folder: &Path) -> Files {
+    let mut files = Files::new();
+    let mut todo = vec![(String::new(), folder.to_owned())];
+    while let Some((prefix, folder)) = todo.pop() {
+        for entry in folder.read_dir().unwrap().map(Result::unwrap) {
+            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            match entry.file_type().unwrap().is_dir() {
+                true => todo.push((format!("{name}/"), entry.path())),
+                false => drop(files.insert(name, fs::read(entry.path()).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+fn sample() -> Files {
+    let hex = "0123456789abcdef".repeat(4);
+    let mut files: Files = (0..200)
+        .map(|number| format!("container/blobs/sha256/{}{number:03}", &hex[..61]))
+        .chain(
+            ["images/pxeboot/vmlinuz", "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grub.cfg", ".disk/info"]
+                .map(String::from),
+        )
+        .chain([format!("container/{}", "n".repeat(120)), "ünïcode/Ä b.txt".to_owned()])
+        .map(|path| (path.clone(), path.repeat(100).into_bytes()))
+        .collect();
+    files.insert("empty".into(), Vec::new());
+    files.insert("one-sector".into(), vec![7; 2048]);
+    files
+}
+
+/// What `xorriso` takes out of it.
+fn extracted(iso: &Path, options: &[&str]) -> Option<Files> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let [iso, out_text] = [iso, &out].map(|path| path.to_str().unwrap());
+    let tail = ["-osirrox", "on", "-indev", iso, "-extract", "/", out_text];
+    run("xorriso", &[&["-abort_on", "WARNING"], options, &tail].concat())?;
+    run("chmod", &["-R", "u+rwX", out_text])?;
+    Some(read(&out))
+}
+
+#[test]
+fn xorriso_finds_the_same_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("iso");
+    let files = sample();
+    write(&iso, &files);
+    let Some(found) = extracted(&iso, &[]) else { return };
+    assert!(found == files, "{:?}", found.keys());
+    let joliet = extracted(&iso, &["-read_fs", "norock"]).unwrap();
+    let whole = files.iter().filter(|(path, _)| path.split('/').all(|name| name.len() < 64));
+    for (path, bytes) in whole {
+        assert!(joliet.get(path) == Some(bytes), "{path}: {:?}", joliet.keys());
+    }
+    assert_eq!(joliet.len(), files.len());
+    let plain = extracted(&iso, &["-read_fs", "ecma"]).unwrap();
+    let sizes = |files: &Files| files.values().map(Vec::len).sum::<usize>();
+    assert_eq!((plain.len(), sizes(&plain)), (files.len(), sizes(&files)));
+}
+
+#[test]
+fn isoinfo_has_no_complaint() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("iso");
+    write(&iso, &sample());
+    let iso = iso.to_str().unwrap();
+    for view in [&["-R"][..], &["-J"], &[]] {
+        let Some(text) = run("isoinfo", &[&["-f", "-i", iso], view].concat()) else { return };
+        assert_eq!(text.lines().filter(|line| line.starts_with('/')).count(), 208 + 9, "{text}");
+    }
+    let about = run("isoinfo", &["-d", "-i", iso]).unwrap();
+    for line in [
+        "Volume id: Tests-1.0",
+        "Rock Ridge signatures version 1 found",
+        "Joliet with UCS level 3 found",
+    ] {
+        assert!(about.contains(line), "{about}");
+    }
+}
+
+#[test]
+fn util_linux_sees_label_and_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("iso");
+    write(&iso, &sample());
+    let Some(text) = run("blkid", &["-p", "-o", "export", iso.to_str().unwrap()]) else { return };
+    assert!(text.contains("LABEL=Tests-1.0") && text.contains("TYPE=iso9660"), "{text}");
+    assert!(text.contains("UUID=2024-02-29-12-34-56-00"), "{text}");
+}
+
+/// Something mounted; unmounted when dropped.
+struct Mount(tempfile::TempDir);
+
+impl Mount {
+    fn new(image: &Path, options: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = format!("ro,loop{options}");
+        let arguments = ["-t", "iso9660", "-o", &options];
+        let output = Command::new("mount").args(arguments).args([image, folder.path()]).output();
+        let output = output.unwrap();
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            let known = fs::read_to_string("/proc/filesystems").unwrap();
+            assert!(!(text.contains("wrong fs type") && known.contains("iso9660")), "{text}");
+            eprintln!("SKIP: the kernel does not mount ISO 9660 here: {text}");
+            return None;
+        }
+        Some(Self(folder))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        Command::new("umount").arg(self.0.path()).status().unwrap();
+    }
+}
+
+#[test]
+fn the_kernel_reads_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("iso");
+    let files = sample();
+    write(&iso, &files);
+    let Some(mount) = Mount::new(&iso, "") else { return };
+    assert!(read(mount.0.path()) == files);
+    let meta = fs::metadata(mount.0.path().join("EFI")).unwrap();
+    assert_eq!((meta.mode(), meta.nlink(), meta.mtime()), (0o040_555, 3, TIME));
+    let meta = fs::metadata(mount.0.path().join("empty")).unwrap();
+    assert_eq!((meta.mode(), meta.nlink(), meta.uid()), (0o100_444, 1, 0));
+    let joliet = Mount::new(&iso, ",norock").unwrap();
+    assert_eq!(read(joliet.0.path()).len(), files.len());
+}
+
+#[test]
+fn the_kernel_reads_files_of_more_than_4_gib() {
+    const LEN: u64 = (9 << 30) + 12_345;
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("iso");
+    let mut builder = builder();
+    let large = builder.add_file("large", ByteLen(LEN)).unwrap();
+    let after = builder.add_file("later", ByteLen(5)).unwrap();
+    let layout = builder.layout().unwrap();
+    let mut canvas = canvas(&iso);
+    // around the borders of extents, and at the end
+    let marks = [0, (4 << 30) - 2050, (4 << 30) - 3, (8 << 30) - 4098, LEN - 5];
+    for mark in marks {
+        let at = layout.place(large).checked_add(ByteLen(mark)).unwrap();
+        canvas.write_at(at, format!("{mark:04x}").as_bytes().get(..4).unwrap()).unwrap();
+    }
+    canvas.write_at(layout.place(after), b"later").unwrap();
+    layout.write(&mut canvas, ByteLen(layout.end().0)).unwrap();
+    canvas.into_file().set_len(layout.end().0).unwrap();
+    let text = run("isoinfo", &["-R", "-l", "-i", iso.to_str().unwrap()]);
+    assert!(text.is_none_or(|text| text.contains("large")));
+    let Some(mount) = Mount::new(&iso, "") else { return };
+    let file = File::open(mount.0.path().join("large")).unwrap();
+    assert_eq!(file.metadata().unwrap().len(), LEN);
+    for mark in marks {
+        let mut found = [0; 4];
+        file.read_exact_at(&mut found, mark).unwrap();
+        assert_eq!(found, format!("{mark:04x}").as_bytes()[..4], "at {mark}");
+    }
+    assert_eq!(fs::read(mount.0.path().join("later")).unwrap(), b"later");
+}
+
+fn names() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-zA-Z0-9._ -]{1,40}",
+        "[a-b.]{1,3}",
+        "[a-z]{100,120}",
+        "[äöü*:;?\\\\]{1,20}",
+        Just("same-long-name-".repeat(3)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree_is_read_back(paths in proptest::collection::btree_map(
+        proptest::collection::vec(names(), 1..6).prop_map(|names| names.join("/")),
+        0_usize..5000,
+        1..60,
+    )) {
+        let folder = tempfile::tempdir().unwrap();
+        let iso = folder.path().join("iso");
+        let mut files = Files::new();
+        for (path, len) in paths {
+            let is_name = |name: &str| !matches!(name, "." | "..") && name.len() <= 120;
+            let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+            let clashes = parents.into_iter().any(|parent| files.contains_key(parent))
+                || files.keys().any(|other| other.starts_with(&format!("{path}/")));
+            if path.split('/').all(is_name) && !clashes {
+                files.insert(path, vec![b'x'; len]);
+            }
+        }
+        write(&iso, &files);
+        if let Some(found) = extracted(&iso, &[]) {
+            assert!(found == files, "{:?}\n{:?}", found.keys(), files.keys());
+            let joliet = extracted(&iso, &["-read_fs", "norock"]).unwrap();
+            assert_eq!(joliet.len(), files.len());
+        }
+    }
+}
