@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`kernel`] | which kernel boots, and which files beside it go to `/boot` |
 //! | [`drivers`] | which drivers the kernel has |
+//! | [`compression`] | how an initramfs may be compressed |
 //! | [`initramfs`] | what the initramfs was made of |
 //! | [`netboot`] | scripts that boot from a network |
 //! | [`ignition`] | whether the image brings Ignition |
@@ -24,6 +25,7 @@ use crate::files::FilesError;
 
 pub mod bls;
 pub mod bootupd;
+pub mod compression;
 pub mod drivers;
 pub mod grub;
 pub mod ignition;

@@ -1,34 +1,22 @@
 //! What an initramfs was made of, as far as dracut tells.
 //!
 //! An initramfs is a chain of archives, zeros between them ignored: first, perhaps, plain ones with
-//! microcode, then one that is compressed. Each is a cpio of the `newc` format:
-//!
-//! | at | entry |
-//! |---|---|
-//! | 0 | `070701`, or `070702` with checksums |
-//! | 6 | 13 numbers of 8 hexadecimal digits; the 7th is the file's length, the 12th that of its name |
-//! | 110 | the name with a NUL, zeros up to a multiple of 4, the content, zeros up to a multiple of 4 |
-//!
-//! The last entry of an archive is named `TRAILER!!!`. dracut lists its modules, one a line, in
+//! microcode, then one that is compressed. dracut lists its modules, one a line, in
 //! `usr/lib/dracut/modules.txt`, which is where `lsinitrd --mod` has them from.
 //!
-//! Source: the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`. Read forward, once,
-//! in bounded memory; reading stops at the list.
+//! Read forward, once, in bounded memory; reading stops at the list.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
 
-const HEADER_BYTES: usize = 110;
+use super::{HEADER_BYTES, MAGIC, MAGIC_WITH_CHECKSUM, NAME_LIMIT_BYTES, TRAILER};
+use crate::boot::compression::Compression;
+
 const MODULES: &[u8] = b"usr/lib/dracut/modules.txt";
-const TRAILER: &[u8] = b"TRAILER!!!";
-/// Longer names and lists are none of dracut's.
-const NAME_LIMIT_BYTES: u64 = 4096;
+/// Longer lists are none of dracut's.
 const LIST_LIMIT_BYTES: u64 = 1 << 20;
 /// No machine unpacks more: what is after that is not looked for.
 const UNPACKED_LIMIT_BYTES: u64 = 4 << 30;
-/// A larger window than any initramfs has, which the kernel could not unpack either.
-const ZSTD_WINDOW_LOG: u32 = 27;
-const XZ_LIMIT_KIB: u32 = 128 << 10;
 
 /// Why an initramfs does not tell.
 #[derive(Debug, thiserror::Error)]
@@ -75,39 +63,6 @@ fn modules(list: &[u8]) -> BTreeSet<String> {
     String::from_utf8_lossy(list).split_whitespace().map(str::to_owned).collect()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    Gzip,
-    Xz,
-    Zstd,
-}
-
-impl Compression {
-    fn of(magic: &[u8]) -> Option<Self> {
-        match magic {
-            [0x1F, 0x8B, ..] => Some(Self::Gzip),
-            [0xFD, b'7', b'z', b'X', b'Z', 0] => Some(Self::Xz),
-            [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Self::Zstd),
-            _ => None,
-        }
-    }
-
-    fn decoder<'r>(self, input: impl BufRead + 'r) -> io::Result<Box<dyn BufRead + 'r>> {
-        Ok(match self {
-            Self::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
-            Self::Xz => {
-                let reader = lzma_rust2::XzReader::new_mem_limit(input, true, XZ_LIMIT_KIB);
-                Box::new(BufReader::new(reader))
-            }
-            Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                Box::new(BufReader::new(decoder))
-            }
-        })
-    }
-}
-
 /// What a chain of plain archives led to.
 enum Next {
     Found(Vec<u8>),
@@ -131,10 +86,10 @@ impl<R: BufRead> Chain<R> {
             let start = self.offset;
             let mut magic = [0; 6];
             self.read(&mut magic)?;
-            if let Some(compression) = Compression::of(&magic) {
+            if let Some(compression) = Compression::of_magic(&magic) {
                 return Ok(Next::Compressed(compression, magic));
             }
-            if magic != *b"070701" && magic != *b"070702" {
+            if magic != *MAGIC && magic != *MAGIC_WITH_CHECKSUM {
                 return Err(InitramfsError::Unknown { offset: start });
             }
             let mut header = [0; HEADER_BYTES - 6];
@@ -154,7 +109,7 @@ impl<R: BufRead> Chain<R> {
                 return Ok(Next::Found(content));
             }
             self.skip(len)?;
-            if name != TRAILER {
+            if name != TRAILER.as_bytes() {
                 self.skip(len.next_multiple_of(4) - len)?;
             }
         }
