@@ -1,6 +1,7 @@
-//! An initramfs: what one was made of, as far as dracut tells ([`dracut`]).
+//! An initramfs: what one was made of, as far as dracut tells ([`dracut`]), and how one is written
+//! ([`cpio`]).
 //!
-//! It is a cpio archive of the `newc` format, entry after entry:
+//! Either is a cpio archive of the `newc` format, entry after entry:
 //!
 //! | at | entry |
 //! |---|---|
@@ -25,13 +26,16 @@
 //!
 //! Source: the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`.
 
+pub mod cpio;
 pub mod dracut;
 
 pub use dracut::{InitramfsError, dracut_modules};
 
 const MAGIC: &[u8; 6] = b"070701";
 const MAGIC_WITH_CHECKSUM: &[u8; 6] = b"070702";
+/// How many numbers follow.
+const NUMBERS: usize = 13;
 const HEADER_BYTES: usize = 110;
 const TRAILER: &str = "TRAILER!!!";
-/// Names and targets of links are no longer, their NUL counted: the kernel passes over those that are.
+/// Names and targets of links are no longer, their NUL counted: the kernel passes over others.
 const NAME_LIMIT_BYTES: u64 = 4096;
