@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs}
+mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules}
 first() { printf "\\x$1"; cat; }
 
 # ---------------------------------------------------------------- configuration
@@ -112,4 +112,8 @@ for pack in gzip xz 'zstd -q'; do
   $pack -c <corpus/initramfs/cpio >"corpus/initramfs/${pack%% *}"
 done
 cat corpus/initramfs/cpio corpus/initramfs/gzip >corpus/initramfs/chain
+
+# ---------------------------------------------------------------- kernel modules
+printf '%s\0%s\0%s\0%s' $'a/nvme.ko.xz: a/nvme-core.ko.xz\na/nvme-core.ko.xz:\na/crc_x.ko:\n' \
+  $'a/isofs.ko\n' $'softdep nvme pre: crc post: absent\n' $'alias crc crc-x\n' >corpus/kernel_modules/lists
 echo "$(find corpus -type f | wc -l) seeds"

@@ -1,10 +1,10 @@
-//! How an initramfs may be compressed.
+//! How an initramfs or a module of the kernel may be compressed.
 //!
-//! | compression | first bytes |
-//! |---|---|
-//! | gzip | `1F 8B` |
-//! | xz | `FD 37 7A 58 5A 00` |
-//! | Zstandard | `28 B5 2F FD` |
+//! | compression | first bytes | a module's name ends in |
+//! |---|---|---|
+//! | gzip | `1F 8B` | `.gz` |
+//! | xz | `FD 37 7A 58 5A 00` | `.xz` |
+//! | Zstandard | `28 B5 2F FD` | `.zst` |
 //!
 //! What takes more memory to unpack than the kernel would give is an error.
 
@@ -32,6 +32,16 @@ impl Compression {
             [0x1F, 0x8B, ..] => Some(Self::Gzip),
             [0xFD, b'7', b'z', b'X', b'Z', 0] => Some(Self::Xz),
             [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The one of the files whose names end in a dot and this.
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "gz" => Some(Self::Gzip),
+            "xz" => Some(Self::Xz),
+            "zst" => Some(Self::Zstd),
             _ => None,
         }
     }

@@ -1,14 +1,15 @@
 //! What makes the disk boot: which files go to `/boot` and to the ESP, and what they say.
 //!
 //! Everything here is pure: functions look at the merged image through [`crate::files::Files`] and
-//! return values; nothing is written, except what is streamed (an initramfs) into what the
+//! return values; nothing is written, except what is streamed (an initramfs, a module) into what the
 //! caller holds ready. The pipeline puts the values where they say.
 //!
 //! | module | what it decides |
 //! |---|---|
 //! | [`kernel`] | which kernel boots, and which files beside it go to `/boot` |
 //! | [`drivers`] | which drivers the kernel has |
-//! | [`compression`] | how an initramfs may be compressed |
+//! | [`kernel_modules`] | which modules of the kernel an installer needs, and in which order |
+//! | [`compression`] | how modules and an initramfs may be compressed |
 //! | [`initramfs`] | what the initramfs was made of, and how one is written |
 //! | [`netboot`] | scripts that boot from a network |
 //! | [`ignition`] | whether the image brings Ignition |
@@ -32,6 +33,7 @@ pub mod grub;
 pub mod ignition;
 pub mod initramfs;
 pub mod kernel;
+pub mod kernel_modules;
 pub mod loader;
 pub mod netboot;
 pub mod os_release;
