@@ -64,6 +64,7 @@ pub const REFERENCES: &[Tool] = &[
     ("cpio", "cpio"),
     ("xorriso", "xorriso"),
     ("isoinfo", "genisoimage"),
+    ("modprobe", "kmod"),
     ("useradd", "passwd"),
     ("systemctl", "systemd"),
 ];
