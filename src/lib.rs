@@ -35,6 +35,7 @@
 //! | [`trust`] | who vouches for an image: keys, signatures, policies; fetches nothing |
 //! | [`mod@format`] | disk formats: raw, qcow2, vmdk, ova, vhd, vhdx, gce, raw.zst, containerdisk, netboot |
 //! | [`inspect`] | what an image or a disk is, read back |
+//! | [`installer`] | what an installer decides: which disk is meant, and whether it may be overwritten |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
@@ -67,6 +68,7 @@ pub mod files;
 pub mod format;
 pub mod fs;
 pub mod inspect;
+pub mod installer;
 pub mod labels;
 pub mod layers;
 pub mod ostree;

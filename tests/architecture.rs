@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "format",
     "fs",
     "inspect",
+    "installer",
     "layers",
     "ostree",
     "partition",

@@ -1,0 +1,16 @@
+//! What an installer decides before it writes: which disks there are, which one is meant, and
+//! whether that one may be overwritten.
+//!
+//! | file | question | knows |
+//! |---|---|---|
+//! | [`disks`] | which disks are there, and which are in use? | `/sys/block`, `/proc` |
+//!
+//! `target` and `saved` are pure; the others read, and write nothing. What a machine, a stick or a
+//! former owner says is not trusted: texts are bounded and lose what a terminal would obey, numbers
+//! are checked, and where a fact that protects data cannot be had there is an error, never a guess.
+//!
+//! Left out on purpose: writing, the init, the screen. The kernel's last word on what is in use is
+//! the exclusive open (`O_EXCL`) of the device, which is the writer's.
+
+pub mod disks;
+mod text;
