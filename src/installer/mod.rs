@@ -4,6 +4,7 @@
 //! | file | question | knows |
 //! |---|---|---|
 //! | [`disks`] | which disks are there, and which are in use? | `/sys/block`, `/proc` |
+//! | [`content`] | what is on a disk? | a device's first and last bytes |
 //!
 //! `target` and `saved` are pure; the others read, and write nothing. What a machine, a stick or a
 //! former owner says is not trusted: texts are bounded and lose what a terminal would obey, numbers
@@ -12,5 +13,6 @@
 //! Left out on purpose: writing, the init, the screen. The kernel's last word on what is in use is
 //! the exclusive open (`O_EXCL`) of the device, which is the writer's.
 
+pub mod content;
 pub mod disks;
 mod text;
