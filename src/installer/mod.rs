@@ -5,6 +5,8 @@
 //! |---|---|---|
 //! | [`disks`] | which disks are there, and which are in use? | `/sys/block`, `/proc` |
 //! | [`content`] | what is on a disk? | a device's first and last bytes |
+//! | [`target`] | which disk is meant, and may it go? | the facts of the three above |
+//! | [`saved`] | which partitions stay? | a GPT, labels |
 //!
 //! `target` and `saved` are pure; the others read, and write nothing. What a machine, a stick or a
 //! former owner says is not trusted: texts are bounded and lose what a terminal would obey, numbers
@@ -15,4 +17,6 @@
 
 pub mod content;
 pub mod disks;
+pub mod saved;
+pub mod target;
 mod text;
