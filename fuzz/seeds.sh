@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules}
+mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml}
 first() { printf "\\x$1"; cat; }
 
 # ---------------------------------------------------------------- configuration
@@ -53,6 +53,15 @@ first 03 >corpus/sources/layers <<'J'
 {"schemaVersion": 2, "config": {}, "layers": [{"digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
  "size": 3, "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "annotations": {"dev.cosignproject.cosign/signature": "YQ=="}}]}
 J
+cat >corpus/install_toml/file <<'T'
+[install]
+target = { serial = "S3R14L" }
+unattended = true
+saved = ["data*", "home"]
+[customizations]
+hostname = "a"
+T
+printf 'quiet bootc-image.install.target="serial:A B" bootc-image.install.wipe' >corpus/install_toml/kargs
 
 # ---------------------------------------------------------------- keys and policies
 for curve in prime256v1 secp384r1; do
@@ -92,6 +101,9 @@ mke2fs -q -t ext4 -O ^has_journal -d "$work/tree" "$work/ext4"
 dd if="$work/ext4" of="$work/gpt" bs=512 seek=2048 conv=notrunc status=none
 dd if="$work/fat" of="$work/gpt" bs=512 seek=64 conv=notrunc status=none
 cp "$work/gpt" corpus/raw_disk/gpt
+cp "$work/gpt" corpus/disk_content/gpt
+head -c 4K "$work/ext4" >corpus/disk_content/ext4
+cp "$work/fat" corpus/disk_content/fat
 
 # ---------------------------------------------------------------- images
 mkdir "$work/docker"; (cd "$work/docker" && echo hello >file && tar -cf layer.tar file && rm file

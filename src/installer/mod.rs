@@ -3,6 +3,7 @@
 //!
 //! | file | question | knows |
 //! |---|---|---|
+//! | [`config`] | what does the owner want? | `install.toml`, kernel arguments |
 //! | [`disks`] | which disks are there, and which are in use? | `/sys/block`, `/proc` |
 //! | [`content`] | what is on a disk? | a device's first and last bytes |
 //! | [`target`] | which disk is meant, and may it go? | the facts of the three above |
@@ -15,6 +16,7 @@
 //! Left out on purpose: writing, the init, the screen. The kernel's last word on what is in use is
 //! the exclusive open (`O_EXCL`) of the device, which is the writer's.
 
+pub mod config;
 pub mod content;
 pub mod disks;
 pub mod saved;
