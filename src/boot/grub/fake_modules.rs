@@ -8,6 +8,8 @@ use crate::files::MemoryFiles;
 pub fn add(files: MemoryFiles, directory: &str, more: &[&str]) -> MemoryFiles {
     let files = files
         .with(&format!("{directory}/boot.img"), fake::boot())
+        .with(&format!("{directory}/boot_hybrid.img"), fake::boot_hybrid())
+        .with(&format!("{directory}/cdboot.img"), fake::cdboot())
         .with(&format!("{directory}/diskboot.img"), fake::diskboot())
         .with(&format!("{directory}/lzma_decompress.img"), fake::decompressor())
         .with(&format!("{directory}/kernel.img"), fake::kernel(b"code", b"data"))

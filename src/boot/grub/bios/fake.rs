@@ -20,6 +20,27 @@ pub fn diskboot() -> Vec<u8> {
     file
 }
 
+/// `boot_hybrid.img`, with its code as 0xB0.
+pub fn boot_hybrid() -> Vec<u8> {
+    let mut file = vec![0xB0; 512];
+    file[0] = 0xEB;
+    file[0x5A..0x5C].copy_from_slice(&[0x00, 0x80]);
+    file[0x64] = 0xFF;
+    file[0x1B0..].fill(0);
+    file[0x1B0] = 1;
+    file[0x1FE..].copy_from_slice(&[0x55, 0xAA]);
+    file
+}
+
+/// `cdboot.img`, with its code as 0xA0.
+pub fn cdboot() -> Vec<u8> {
+    let mut file = vec![0xA0; 2048];
+    file[..0x40].fill(0);
+    file[..5].copy_from_slice(&[0xE8, 0, 0, 0xEB, 0x3B]);
+    file[0x6E..0x73].copy_from_slice(&[0xEA, 0, 0, 0x20, 0x08]);
+    file
+}
+
 /// `lzma_decompress.img`, with its code as 0xE0.
 pub fn decompressor() -> Vec<u8> {
     let mut file = vec![0xE0; 2848];

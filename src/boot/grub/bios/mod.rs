@@ -27,14 +27,21 @@
 //! It is loaded at 0x8200 and the kernel runs at 0x9000, and what diskboot loads must end below
 //! 0x78000. The uncompressed part is, byte for byte, that of the usual tool; the stream is not, as
 //! its encoder chooses other matches.
+//!
+//! A CD has a core too, behind a sector of its own, and the sector 0 of a medium that is a CD and a
+//! disk leads there (`cd`, `hybrid`).
 
 use super::image_error::ImageError;
 use crate::units::Lba;
 
+mod cd;
 mod compress;
+mod hybrid;
 mod kernel;
 mod sectors;
 
+pub use cd::{CdImage, CdSector, cd_image};
+pub use hybrid::HybridCode;
 pub use kernel::payload;
 pub use sectors::{BOOT_CODE_LEN, boot_code};
 

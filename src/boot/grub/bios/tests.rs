@@ -80,6 +80,48 @@ fn a_core_is_told_its_place_and_its_lengths() {
     assert_eq!(decompress(stream, payload.len()), payload);
 }
 
+fn cd(cdboot: &[u8], area: &[u8]) -> Result<CdImage, ImageError> {
+    let (diskboot, decompressor) = (fake::diskboot(), fake::decompressor());
+    let kernel = fake::kernel(b"code", b"data");
+    let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
+    cd_image(cdboot, parts, area)
+}
+
+#[test]
+fn an_image_for_a_cd_is_told_its_place_three_times() {
+    // every length of a last word
+    for len in 3000..3004 {
+        let image = cd(&fake::cdboot(), &noise(len)).unwrap();
+        let bytes = image.at(CdSector(0x0102_0304));
+        assert_eq!(bytes.len(), image.len());
+        let le32 = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!([le32(0x08), le32(0x0C)], [16, 0x0102_0304]);
+        assert_eq!(usize::try_from(le32(0x10)), Ok(bytes.len()));
+        assert_eq!(bytes[0x9F4..0x9FC], 0x0408_0C15_u64.to_le_bytes());
+        let mut padded = bytes.clone();
+        padded.resize(bytes.len().next_multiple_of(4), 0);
+        let words = padded[0x40..].chunks_exact(4);
+        let words = words.map(|word| u64::from(u32::from_le_bytes(word.try_into().unwrap())));
+        assert_eq!(u64::from(le32(0x14)), words.sum::<u64>() & 0xFFFF_FFFF);
+        assert_eq!(bytes[0x18..0x40], [0; 40]);
+        let core = compose(&fake::kernel(b"code", b"data"), &noise(len)).unwrap();
+        assert_eq!(bytes[2048..], core.at(Lba(0x0408_0C14)));
+    }
+    let last = cd(&fake::cdboot(), b"area").unwrap().at(CdSector(u32::MAX));
+    assert_eq!(last[0x9F4..0x9FC], ((1_u64 << 34) + 1).to_le_bytes());
+}
+
+#[test]
+fn sector_0_of_a_medium_leads_behind_the_first_sector_of_the_image() {
+    let file = fake::boot_hybrid();
+    let code = HybridCode::parse(&file).unwrap().at(CdSector(67));
+    assert_eq!(code[..0x1B0], file[..0x1B0]);
+    assert_eq!(code[0x1B0..], 272_u64.to_le_bytes());
+    // where the other sector 0 has its field, this one has code
+    HybridCode::parse(&fake::boot()).unwrap_err();
+    boot_code(&file, Lba(1)).unwrap_err();
+}
+
 #[test]
 fn what_would_not_fit_into_memory_is_refused() {
     let kernel = fake::kernel(b"code", b"data");
@@ -104,7 +146,15 @@ fn files_that_are_not_of_grub_are_refused() {
     let unpacker = |file: &[u8]| decompressor(file, 1, 1).map(drop);
     let kernel = |file: &[u8]| payload(file, b"").map(drop);
     type Check<'a> = &'a dyn Fn(&[u8]) -> Result<(), ImageError>;
-    let cases: [(Vec<u8>, Check<'_>, &[usize]); 4] = [
+    let cdboot = |file: &[u8]| cd(file, b"area").map(drop);
+    let hybrid = |file: &[u8]| HybridCode::parse(file).map(drop);
+    let cases: [(Vec<u8>, Check<'_>, &[usize]); 6] = [
+        (fake::cdboot(), &cdboot, &[0, 3, 4, 0x08, 0x3F, 0x6E, 0x72]),
+        (
+            fake::boot_hybrid(),
+            &hybrid,
+            &[0, 0x5A, 0x5B, 0x64, 0x1B0, 0x1B7, 0x1B8, 0x1FD, 0x1FE, 0x1FF],
+        ),
         (fake::boot(), &boot, &[0, 0x5A, 0x5B, 0x5C, 0x63, 0x64, 0x66, 0x1FE, 0x1FF]),
         (fake::diskboot(), &diskboot, &[0x1E8, 0x1F3, 0x1F4, 0x1FC, 0x1FE, 0x1FF]),
         (fake::decompressor(), &unpacker, &[0, 2, 3, 4, 0x08, 0x0C, 0x10]),
@@ -188,5 +238,6 @@ proptest! {
         let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
         let _ = boot_code(&boot, Lba(u64::MAX));
         let _ = core_image(parts, b"area").map(|image| image.at(Lba(u64::MAX)));
+        let _ = cd_image(&fake::cdboot(), parts, b"area").map(|image| image.at(CdSector(u32::MAX)));
     }
 }
