@@ -17,6 +17,7 @@
 use std::collections::BTreeSet;
 
 use super::BootError;
+use super::grub::script::{self, one_line, word};
 
 /// Modules of dracut that the initramfs must have.
 pub const MODULES: [&str; 2] = ["dmsquash-live", "livenet"];
@@ -72,9 +73,7 @@ impl Netboot {
     /// of that machine's web server, or from memory.
     pub fn grub(&self) -> String {
         let title = word(&self.title);
-        // GRUB puts quotes around what has blanks
-        let bare = |karg: &String| word(&karg.replace('"', ""));
-        let kargs: Vec<String> = self.kargs.iter().map(bare).collect();
+        let kargs: Vec<String> = self.kargs.iter().map(|karg| script::karg(karg)).collect();
         let kargs = kargs.join(" ");
         format!(
             "set timeout=5\n\n\
@@ -89,35 +88,16 @@ impl Netboot {
     }
 }
 
-/// A name without what would end a line or continue it.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || c == '\\' { ' ' } else { c }).collect()
-}
-
-/// What keeps an argument out of the scripts. iPXE takes lines apart at blanks, whatever the quotes; GRUB
-/// puts a backslash in front of some characters, which the kernel does not take away.
+/// What keeps an argument out of the scripts. iPXE takes lines apart at blanks, whatever the quotes.
 fn obstacle(karg: &str) -> Option<&'static str> {
     let is_syntax = |word: &str| ["&&", "||", ";"].contains(&word) || word.starts_with('#');
     if karg.contains("${") {
         Some("`${`")
     } else if karg.split_whitespace().any(is_syntax) {
         Some("a word that ends commands of iPXE")
-    } else if karg.contains(['\'', '\\']) {
-        Some("a character that GRUB escapes")
-    } else if karg.split(' ').any(str::is_empty) || karg.contains(|c: char| c.is_control()) {
-        Some("white space that would not arrive as it is")
     } else {
-        None
+        script::obstacle(karg)
     }
-}
-
-/// One word of a GRUB script.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._=,:/@%+-".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! | [`esp`] | finds shim and GRUB in the image, as they go to the ESP |
 //! | `packages` | signed binaries where distributions' packages put them |
 //! | [`config`] | `grub.cfg`, the stub on the ESP, `grubenv` |
+//! | `script` | words of GRUB's scripts |
 //! | [`bridge`] | which boot entries a GRUB without `blscfg` can read |
 
 pub mod area;
@@ -30,3 +31,4 @@ pub mod modules;
 pub mod own;
 mod packages;
 pub mod pe;
+pub(in crate::boot) mod script;
