@@ -278,18 +278,19 @@ pub fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loader, BootError> 
     if let Bios::Never(why) = target.bios {
         loader.notices.push(Notice::NeverBios(why));
     }
-    let unsigned = unsigned(files, &loader.esp, target)?;
+    let unsigned = unsigned(files, &loader.esp, target.arch, target.vmlinuz)?;
     loader.notices.extend(unsigned.map(Notice::Unsigned));
     Ok(loader)
 }
 
 /// The first of shim, GRUB and kernel that carries no signature, if UEFI is to start them.
-fn unsigned(
+pub(super) fn unsigned(
     files: &dyn Files,
     esp: &BTreeMap<String, Content>,
-    target: Target<'_>,
+    arch: Arch,
+    vmlinuz: &str,
 ) -> Result<Option<String>, BootError> {
-    let names = Names::of(target.arch);
+    let names = Names::of(arch);
     let started = [names.removable, names.shim, names.grub];
     for (path, content) in esp {
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -304,8 +305,8 @@ fn unsigned(
             return Ok(Some(format!("`{path}`")));
         }
     }
-    let is_told = esp.is_empty() || is_signed(files, target.vmlinuz)?;
-    Ok((!is_told).then(|| format!("the kernel `{}`", target.vmlinuz)))
+    let is_told = esp.is_empty() || is_signed(files, vmlinuz)?;
+    Ok((!is_told).then(|| format!("the kernel `{vmlinuz}`")))
 }
 
 /// Whether a program of the image carries a signature. One that is no PE file cannot; of one that is

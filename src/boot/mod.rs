@@ -11,6 +11,7 @@
 //! | [`kernel_modules`] | which modules of the kernel an installer needs, and in which order |
 //! | [`compression`] | how modules and an initramfs may be compressed |
 //! | [`initramfs`] | what the initramfs was made of, and how one is written |
+//! | [`iso`] | what boots an installer's medium, and its menu |
 //! | [`netboot`] | scripts that boot from a network |
 //! | [`ignition`] | whether the image brings Ignition |
 //! | [`prepare_root`] | whether the image asks for composefs |
@@ -32,6 +33,7 @@ pub mod drivers;
 pub mod grub;
 pub mod ignition;
 pub mod initramfs;
+pub mod iso;
 pub mod kernel;
 pub mod kernel_modules;
 pub mod loader;
@@ -75,6 +77,30 @@ pub enum BootError {
         what: &'static str,
         /// The argument.
         karg: String,
+    },
+    /// A kernel argument that a menu of GRUB cannot have.
+    #[error("the kernel argument `{karg}` cannot be in a menu of GRUB: it has {what}")]
+    NotForGrub {
+        /// What stands in the way.
+        what: &'static str,
+        /// The argument.
+        karg: String,
+    },
+    /// More kernel arguments than an installer's medium has room for.
+    #[error("the kernel arguments have {len} bytes, and the medium's menu has room for {limit}")]
+    TooManyKargs {
+        /// The bytes they have in a script.
+        len: usize,
+        /// The most that they may have.
+        limit: usize,
+    },
+    /// A volume label by which GRUB would not find the medium.
+    #[error("GRUB cannot find a medium by the volume label {label:?}: {problem}")]
+    VolumeLabel {
+        /// The label.
+        label: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// Something that later versions will do.
     #[error("not supported yet: {what} (`{path}`)")]

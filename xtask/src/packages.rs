@@ -57,6 +57,8 @@ pub const REFERENCES: &[Tool] = &[
     ("strace", "strace"),
     ("openssl", "openssl"),
     ("gpg", "gpg"),
+    ("xorriso", "xorriso"),
+    ("grub-script-check", "grub-common"),
     ("fsck.erofs", "erofs-utils"),
     ("matchpathcon", "selinux-utils"),
     ("setfiles", "policycoreutils"),

@@ -94,7 +94,7 @@ pub(super) fn bios(
 }
 
 /// That nothing in the image boots from BIOS.
-pub(super) fn no_bios() -> BootError {
+pub(in crate::boot) fn no_bios() -> BootError {
     BootError::NoBiosModules { searched: Modules::places(Platform::I386Pc) }
 }
 
@@ -112,7 +112,7 @@ pub(super) fn uefi(files: &dyn Files, arch: Arch) -> Result<Option<Composed<Vec<
 
 /// The generations that shim compares, should the image be signed one day: the distribution's list, else
 /// one without entries.
-fn sbat(files: &dyn Files) -> Result<Vec<u8>, BootError> {
+pub(super) fn sbat(files: &dyn Files) -> Result<Vec<u8>, BootError> {
     let own = files.read_following(SBAT, CONFIG_LIMIT_BYTES)?;
     Ok(own.unwrap_or_else(|| SBAT_HEADER.as_bytes().to_vec()))
 }
@@ -133,7 +133,7 @@ fn choose<'n>(
     Ok((grub, names))
 }
 
-fn pack(
+pub(super) fn pack(
     modules: &Modules<'_>,
     word: Word,
     names: &[&str],
@@ -155,6 +155,6 @@ fn directory_files(modules: &Modules<'_>, platform: Platform) -> Result<Vec<Boot
     Ok(modules.installable()?.into_iter().map(file).collect())
 }
 
-fn image_error(modules: &Modules<'_>, problem: ImageError) -> BootError {
+pub(super) fn image_error(modules: &Modules<'_>, problem: ImageError) -> BootError {
     BootError::GrubParts { path: modules.directory().to_owned(), problem }
 }

@@ -23,7 +23,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::loader::{BootFile, BootPlace, Content, Menu, Reads};
+use super::super::loader::{BootFile, BootPlace, Content, Menu, Reads, SerialPort};
 
 const STUB: &str = include_str!("../../../templates/grub-stub.cfg");
 const HEAD: &str = include_str!("../../../templates/grub-head.cfg");
@@ -152,11 +152,7 @@ pub fn boot_files(grubs: Grubs<'_>, menu: Menu, reads: Reads) -> Vec<BootFile> {
 
 fn grub_cfg(grubs: Grubs<'_>, menu: Menu, reads: Reads) -> String {
     let head = HEAD.replace("@TIMEOUT@", &menu.timeout_secs.to_string());
-    let serial = menu.serial.filter(|_| grubs.have("serial")).map(|port| {
-        SERIAL
-            .replace("@SERIAL_UNIT@", &port.unit.to_string())
-            .replace("@SERIAL_SPEED@", &port.speed.to_string())
-    });
+    let serial = menu.serial.filter(|_| grubs.have("serial")).map(serial);
     let efi_tail = grubs.uefi.is_some_and(|grub| grub.modules.contains("efifwsetup"));
     let sections = [
         Some(head),
@@ -168,6 +164,13 @@ fn grub_cfg(grubs: Grubs<'_>, menu: Menu, reads: Reads) -> String {
         efi_tail.then(|| TAIL.to_owned()),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// What makes a menu show on a serial port too.
+pub(in crate::boot) fn serial(port: SerialPort) -> String {
+    SERIAL
+        .replace("@SERIAL_UNIT@", &port.unit.to_string())
+        .replace("@SERIAL_SPEED@", &port.speed.to_string())
 }
 
 /// GRUB's environment block without variables, as `grub-editenv` of GRUB 2.06 and later makes it: two

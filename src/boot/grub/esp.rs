@@ -102,7 +102,7 @@ pub(super) fn find(
 }
 
 /// That there is nothing to boot with.
-pub(super) fn nothing(files: &dyn Files, arch: Arch) -> BootError {
+pub(in crate::boot) fn nothing(files: &dyn Files, arch: Arch) -> BootError {
     let names = Names::of(arch);
     for path in [names.systemd.to_owned(), format!("{}.signed", names.systemd)] {
         if files.leads_to_file(&path) {

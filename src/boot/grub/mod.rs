@@ -8,6 +8,7 @@
 //! | [`efi_image`] | composes what UEFI starts: one PE file |
 //! | [`image_error`] | why nothing could be composed |
 //! | [`composed`] | which modules go into composed images |
+//! | `medium` | GRUB for an installer's medium, from the image or composed |
 //! | [`own`] | decides what boots a disk without bootupd |
 //! | [`pe`] | reads prefix and module list out of a GRUB binary, without running it |
 //! | [`esp`] | finds shim and GRUB in the image, as they go to the ESP |
@@ -27,6 +28,7 @@ pub mod esp;
 #[cfg(test)]
 pub mod fake_modules;
 pub mod image_error;
+pub(in crate::boot) mod medium;
 pub mod modules;
 pub mod own;
 mod packages;

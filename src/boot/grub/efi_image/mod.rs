@@ -31,7 +31,7 @@
 mod aarch64;
 mod base_relocations;
 #[cfg(test)]
-mod fake;
+pub(in crate::boot) mod fake;
 mod headers;
 mod kernel;
 mod relocate;
