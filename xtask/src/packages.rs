@@ -64,7 +64,6 @@ pub const REFERENCES: &[Tool] = &[
     ("setfiles", "policycoreutils"),
     ("unsquashfs", "squashfs-tools"),
     ("cpio", "cpio"),
-    ("xorriso", "xorriso"),
     ("isoinfo", "genisoimage"),
     ("modprobe", "kmod"),
     ("useradd", "passwd"),
