@@ -94,20 +94,40 @@ fn too_deep_at(text: &str) -> Option<usize> {
 
 /// Where the string ends that starts at `at`.
 fn after_string(text: &str, at: usize) -> usize {
-    let rest = &text[at..];
-    if let Some(quotes) = ["'''", "'"].into_iter().find(|quotes| rest.starts_with(quotes)) {
-        return after(text, at + quotes.len(), quotes);
-    }
-    let quotes = if rest.starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
     let bytes = text.as_bytes();
+    let quote = bytes[at];
+    let long = [quote; 3];
+    let quotes = if bytes[at..].starts_with(&long) { &long[..] } else { &long[..1] };
     let mut at = at + quotes.len();
-    while at < bytes.len() && !bytes[at..].starts_with(quotes.as_bytes()) {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    while at < bytes.len() && !bytes[at..].starts_with(quotes) {
+        at += if bytes[at] == b'\\' && quote == b'"' { 2 } else { 1 };
     }
-    at + quotes.len()
+    let end = (at + quotes.len()).min(bytes.len());
+    // up to two quotes before those that end a long string belong to it
+    let more = bytes[end..].iter().take(quotes.len() - 1).take_while(|byte| **byte == quote);
+    end + more.count()
 }
 
 /// Where the next `end` ends.
 fn after(text: &str, at: usize, end: &str) -> usize {
     text[at..].find(end).map_or(text.len(), |found| at + found + end.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_hide_no_nesting() {
+        let deep = format!("\nb = {}1{}\n", "[".repeat(DEPTH + 1), "]".repeat(DEPTH + 1));
+        for string in [r#""x""#, r#""""x"""""#, r#""""\""""""#, "'''x''''", r#""\\""#, "'\\'"] {
+            let text = format!("a = {string}{deep}");
+            assert!(too_deep_at(&text).is_some(), "{string}");
+            assert!(parse(&text).is_err(), "{string}");
+            assert!(parse(&format!("a = {string}\n")).is_ok(), "{string}");
+        }
+        for open in ["\"", "\"\"\"", "'", "'''", "\"\\", "\"\"\"x\""] {
+            assert!(parse(&format!("a = {open}")).is_err(), "{open}");
+        }
+    }
 }
