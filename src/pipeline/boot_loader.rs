@@ -145,7 +145,7 @@ fn bios(request: &Request, layout: &Layout, raw: &[RawFile]) -> loader::Bios {
     }
 }
 
-fn content_bytes(files: &dyn Files, content: Content) -> Result<Vec<u8>, Error> {
+pub(super) fn content_bytes(files: &dyn Files, content: Content) -> Result<Vec<u8>, Error> {
     match content {
         Content::Bytes(bytes) => Ok(bytes),
         Content::Image(source) => Ok(Deployed(files)

@@ -99,6 +99,9 @@ pub enum Error {
     /// The EFI system partition could not be written.
     #[error("writing the EFI system partition")]
     Fat(#[from] fs::fat::FatError),
+    /// The installer's medium could not be written.
+    #[error("writing the medium's file system")]
+    Iso(#[from] fs::iso9660::IsoError),
     /// The partition table could not be written.
     #[error("writing the partition table")]
     Partition(#[from] partition::PartitionError),

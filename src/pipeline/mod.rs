@@ -19,6 +19,7 @@ pub mod import;
 pub mod inspect;
 pub mod install;
 mod likely;
+pub mod medium;
 mod mounts;
 mod netboot;
 mod parts;

@@ -1,0 +1,201 @@
+//! The installer's medium: an ISO 9660 file system that is a disk with partitions too.
+//!
+//! ```text
+//! byte 0      code for BIOS, protective MBR, GPT: all in the file system's system area
+//! 32 KiB      ISO 9660: descriptors, directories, files
+//!               images/efiboot.img, at a whole MiB: the ESP, for the boot catalog and for the GPT
+//! the end     the GPT again
+//! ```
+//!
+//! A CD starts the boot image or the ESP of the catalog, a USB stick the code in sector 0 or the ESP
+//! of the GPT: the same bytes. The file system reaches to the end of the medium, so that who copies
+//! it by its length copies the second GPT too.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::boot_loader::content_bytes;
+use super::error::Error;
+use super::parts;
+use crate::boot::grub::bios::CdSector;
+use crate::boot::iso::{BiosBoot, ELTORITO, Iso};
+use crate::boot::loader::Content;
+use crate::canvas::{Canvas as _, FileCanvas, Window};
+use crate::files::Files;
+use crate::fs::fat;
+use crate::fs::iso9660::{Builder, FileId, IsoError, Layout, Options};
+use crate::partition::{self, Guid, Partition, Table, disk_size_for};
+use crate::plan::PlanError;
+use crate::plan::ids::Ids;
+use crate::units::{ByteLen, ByteOffset, MIB, SectorSize};
+use crate::volume::Timestamp;
+
+/// Where the medium has its ESP.
+pub const ESP: &str = "images/efiboot.img";
+/// What FAT32 has at least, with its smallest clusters.
+const LEAST_ESP: u64 = 34 * MIB;
+/// What a file takes at most besides its content: the rest of a cluster, its names.
+const FILE_OVERHEAD: u64 = 4096;
+/// At most 11 characters.
+const ESP_LABEL: &str = "INSTALL-ESP";
+
+/// A medium to be written.
+#[derive(Debug)]
+pub struct Medium<'a> {
+    /// What its file system is.
+    pub volume: Options,
+    /// What its partitions are known by.
+    pub ids: &'a Ids,
+    /// What boots it.
+    pub boot: &'a Iso,
+    /// All other files by path: kernel, initramfs, what is installed.
+    pub files: BTreeMap<String, Part>,
+}
+
+/// What a file of the medium holds.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// What is in this file.
+    File(Arc<File>),
+}
+
+/// What is on its way to the medium: content that has a place.
+type Placed = Vec<(FileId, Part)>;
+
+impl Part {
+    fn len(&self) -> std::io::Result<ByteLen> {
+        Ok(match self {
+            Self::Bytes(bytes) => ByteLen(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Self::File(file) => ByteLen(file.metadata()?.len()),
+        })
+    }
+}
+
+impl Medium<'_> {
+    /// Writes the medium into `out`, an empty file that will have the name `path`; how long it is.
+    ///
+    /// `image` has the programs that [`Medium::boot`] names.
+    ///
+    /// # Errors
+    ///
+    /// Names that the file system cannot have, a program that is not in the image, a full disk.
+    pub fn write(self, image: &dyn Files, out: &Arc<File>, path: &Path) -> Result<ByteLen, Error> {
+        let in_error = |source| Error::Canvas { path: path.to_owned(), source };
+        let Self { volume, ids, boot, files } = self;
+        let time = volume.time;
+        let mut builder = Builder::new(volume)?;
+        let mut placed = Placed::new();
+        for (path, content) in &boot.files {
+            let part = Part::Bytes(content_bytes(image, content.clone())?);
+            placed.push((builder.add_file(path, part.len().map_err(in_error)?)?, part));
+        }
+        for (path, part) in files {
+            placed.push((builder.add_file(&path, part.len().map_err(in_error)?)?, part));
+        }
+        let bios = boot.bios.as_ref().map(|bios| add_bios(&mut builder, bios)).transpose()?;
+        let programs = programs(image, boot)?;
+        let esp = if programs.is_empty() {
+            None
+        } else {
+            let file = builder.add_aligned_file(ESP, esp_len(&programs), MIB)?;
+            builder.boot_from_uefi(file);
+            Some(file)
+        };
+        let layout = builder.layout()?;
+        let len = disk_size_for(layout.end(), SectorSize::B512).ok_or(PlanError::TooLarge)?;
+
+        let mut canvas = FileCanvas::new(Arc::clone(out));
+        out.set_len(len.0).map_err(in_error)?;
+        for (file, part) in placed {
+            put(&mut canvas, &part, layout.place(file)).map_err(in_error)?;
+        }
+        if let Some(esp) = esp {
+            write_esp(&mut canvas, &layout, esp, &programs, ids, time)?;
+        }
+        layout.write(&mut canvas, len)?;
+        if let Some((file, bios)) = bios {
+            let sector = CdSector(layout.sector(file));
+            canvas.write_at(layout.place(file), &bios.image.at(sector)).map_err(in_error)?;
+            canvas.write_at(ByteOffset(0), &bios.code.at(sector)).map_err(in_error)?;
+        }
+        table(&layout, esp, ids, len)?.write(&mut canvas).map_err(in_error)?;
+        Ok(len)
+    }
+}
+
+fn add_bios<'b>(
+    builder: &mut Builder,
+    bios: &'b BiosBoot,
+) -> Result<(FileId, &'b BiosBoot), IsoError> {
+    let len = ByteLen(u64::try_from(bios.image.len()).unwrap_or(u64::MAX));
+    let file = builder.add_file(ELTORITO, len)?;
+    builder.boot_from_bios(file);
+    Ok((file, bios))
+}
+
+/// The files of the ESP by path.
+fn programs(image: &dyn Files, boot: &Iso) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let bytes = |(path, content): (&String, &Content)| {
+        Ok((path.clone(), content_bytes(image, content.clone())?))
+    };
+    boot.esp.iter().map(bytes).collect()
+}
+
+/// How large the ESP is made, whole MiB.
+fn esp_len(programs: &BTreeMap<String, Vec<u8>>) -> ByteLen {
+    let files = programs.values().map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    let content =
+        files.fold(0, |all: u64, len| all.saturating_add(len).saturating_add(FILE_OVERHEAD));
+    // the two tables take a sixty-fourth of the clusters each
+    let needed = content.saturating_add(content / 16).saturating_add(MIB);
+    ByteLen(needed.max(LEAST_ESP).checked_next_multiple_of(MIB).unwrap_or(u64::MAX))
+}
+
+fn write_esp(
+    canvas: &mut FileCanvas,
+    layout: &Layout,
+    esp: FileId,
+    programs: &BTreeMap<String, Vec<u8>>,
+    ids: &Ids,
+    time: Timestamp,
+) -> Result<(), Error> {
+    let start = layout.place(esp);
+    let mut builder = fat::Builder::new(fat::Options {
+        size: layout.len_of(esp),
+        sector: SectorSize::B512,
+        start,
+        label: ESP_LABEL.to_owned(),
+        serial: ids.esp_serial,
+        time,
+    })?;
+    for (path, bytes) in programs {
+        builder.add_file(path, bytes.as_slice())?;
+    }
+    builder.finish(&mut Window::new(canvas.clone(), start))?;
+    Ok(())
+}
+
+fn put(canvas: &mut FileCanvas, part: &Part, start: ByteOffset) -> std::io::Result<()> {
+    match part {
+        Part::Bytes(bytes) => canvas.write_at(start, bytes),
+        Part::File(file) => parts::put(file, canvas, start),
+    }
+}
+
+/// The ESP is the only partition: the rest is the file system of the whole medium.
+fn table(layout: &Layout, esp: Option<FileId>, ids: &Ids, len: ByteLen) -> Result<Table, Error> {
+    let partition = |esp: FileId| Partition {
+        type_guid: partition::ESP,
+        unique_guid: Guid::from_bytes(ids.esp.0),
+        name: ESP_LABEL.to_owned(),
+        start: layout.place(esp),
+        len: layout.len_of(esp),
+        attributes: 0,
+    };
+    let guid = Guid::from_bytes(ids.disk.0);
+    Ok(Table::new(len, SectorSize::B512, guid, esp.into_iter().map(partition).collect())?)
+}
