@@ -206,6 +206,5 @@ fn starts(folder: &Path, medium: &Path, firmware: Firmware, device: &[&str]) -> 
     let command_line = vm.console().wait_for("Run /init as init process", TIMEOUT)?;
     ensure!(command_line.contains("panic=1 mitigations=off"), "{command_line}");
     vm.console().wait_for("Failed to execute /init (error -8)", TIMEOUT)?;
-    println!("{firmware:?} {}: {:.0?}", device[device.len() - 1], vm.uptime());
     Ok(())
 }

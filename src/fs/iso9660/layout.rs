@@ -2,7 +2,7 @@
 
 use super::boot::{self, Entries};
 use super::descriptors::{self, Volume};
-use super::listing::{Listing, Places, View};
+use super::listing::{ByteOrder, Listing, Places, View};
 use super::records::Extent;
 use super::tree::{File, Kind, Tree};
 use super::{Builder, FileId, IsoError, Options, SECTOR_BYTES};
@@ -15,9 +15,11 @@ const FIRST: u64 = 16;
 /// 1970-01-01 and 2155-12-31T23:59:59 in seconds since 1970.
 const RANGE_SECS: std::ops::RangeInclusive<i64> = 0..=5_869_583_999;
 const MOST_DIRECTORIES: usize = 65_535;
-/// How path tables of both byte orders write numbers.
-const ORDERS: [(fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]); 2] =
-    [(u32::to_le_bytes, u16::to_le_bytes), (u32::to_be_bytes, u16::to_be_bytes)];
+/// Path tables come in both.
+const ORDERS: [ByteOrder; 2] = [
+    ByteOrder { four: u32::to_le_bytes, two: u16::to_le_bytes },
+    ByteOrder { four: u32::to_be_bytes, two: u16::to_be_bytes },
+];
 
 /// A file system in which everything has its place.
 #[derive(Debug)]

@@ -24,6 +24,13 @@ pub(super) enum View {
     Joliet,
 }
 
+/// How numbers of four and of two bytes are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ByteOrder {
+    pub four: fn(u32) -> [u8; 4],
+    pub two: fn(u16) -> [u8; 2],
+}
+
 /// A tree in one view.
 #[derive(Debug)]
 pub(super) struct Listing {
@@ -131,21 +138,17 @@ impl Listing {
         u32::try_from(below).unwrap_or(u32::MAX).saturating_add(own)
     }
 
-    /// A path table; `bytes` writes numbers of 32 and of 16 bits.
-    pub fn path_table(
-        &self,
-        tree: &Tree,
-        places: &Places,
-        bytes: (fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]),
-    ) -> Vec<u8> {
+    /// A path table.
+    pub fn path_table(&self, tree: &Tree, places: &Places, order: ByteOrder) -> Vec<u8> {
         let numbers: BTreeMap<usize, u16> = self.order.iter().copied().zip(1..).collect();
         let mut table = Vec::new();
         for directory in &self.order {
             let id = &self.ids[*directory];
             table.extend([u8::try_from(id.len()).unwrap_or(u8::MAX), 0]);
-            table.extend(bytes.0(places.first_sectors[*directory]));
-            table
-                .extend(bytes.1(numbers.get(&tree.nodes[*directory].parent).copied().unwrap_or(1)));
+            table.extend((order.four)(places.first_sectors[*directory]));
+            table.extend((order.two)(
+                numbers.get(&tree.nodes[*directory].parent).copied().unwrap_or(1),
+            ));
             table.extend(id);
             table.resize(table.len().next_multiple_of(2), 0);
         }
