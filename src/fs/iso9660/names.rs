@@ -43,7 +43,12 @@ impl Names {
     pub fn joliet(&mut self, name: &str) -> Short {
         let good = name.chars().map(|c| if "*/:;?\\".contains(c) { '_' } else { c });
         let units: Vec<u16> = good.collect::<String>().encode_utf16().collect();
-        self.unique(cut(units, JOLIET_UNITS), Vec::new(), JOLIET_UNITS)
+        let mut units = cut(units, JOLIET_UNITS);
+        // readers take blanks and dots away from the end of a name
+        let end = |unit: &u16| [b'.', b' '].map(u16::from).contains(unit);
+        let kept = units.iter().rposition(|unit| !end(unit)).map_or(0, |last| last + 1);
+        units[kept..].fill(u16::from(b'_'));
+        self.unique(units, Vec::new(), JOLIET_UNITS)
     }
 
     /// That name, or one with a number at its end.
@@ -149,6 +154,8 @@ mod tests {
         assert_eq!(id("Ünï.x"), "Ünï.x;1");
         assert_eq!(id("a:b"), "a_b;1");
         assert_eq!(id("a?b"), "a_b_1;1");
+        assert_eq!(id("..."), "___;1");
+        assert_eq!(id("a. ."), "a___;1");
         let long = "a".repeat(63) + "𝄞";
         assert_eq!(id(&long), "a".repeat(63) + ";1");
         assert_eq!(id(&"a".repeat(63)), "a".repeat(62) + "_1;1");
