@@ -4,6 +4,12 @@
 //! partition. Bytes never written read as zeros. Nobody reads what another writer has not yet
 //! written, so there is no order between windows.
 
+mod device;
+mod ranges;
+
+pub use device::{DeviceCanvas, HEAD_BYTES};
+pub use ranges::Ranges;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
