@@ -1,13 +1,11 @@
-//! What other people's readers say of our ISO 9660.
+//! What other people's readers say of our ISO 9660; the kernel's say is in `vm-tests/tests/iso9660.rs`.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod tools;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use bootc_image::canvas::{Canvas as _, FileCanvas};
@@ -137,79 +135,20 @@ fn util_linux_sees_label_and_time() {
     assert!(text.contains("UUID=2024-02-29-12-34-56-00"), "{text}");
 }
 
-/// Something mounted; unmounted when dropped.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new(image: &Path, options: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let options = format!("ro,loop{options}");
-        let arguments = ["-t", "iso9660", "-o", &options];
-        let output = Command::new("mount").args(arguments).args([image, folder.path()]).output();
-        let output = output.unwrap();
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            let known = fs::read_to_string("/proc/filesystems").unwrap();
-            assert!(!(text.contains("wrong fs type") && known.contains("iso9660")), "{text}");
-            eprintln!("SKIP: the kernel does not mount ISO 9660 here: {text}");
-            return None;
-        }
-        Some(Self(folder))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        Command::new("umount").arg(self.0.path()).status().unwrap();
-    }
-}
-
 #[test]
-fn the_kernel_reads_what_was_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let iso = folder.path().join("iso");
-    let files = sample();
-    write(&iso, &files);
-    let Some(mount) = Mount::new(&iso, "") else { return };
-    assert!(read(mount.0.path()) == files);
-    let meta = fs::metadata(mount.0.path().join("EFI")).unwrap();
-    assert_eq!((meta.mode(), meta.nlink(), meta.mtime()), (0o040_555, 3, TIME));
-    let meta = fs::metadata(mount.0.path().join("empty")).unwrap();
-    assert_eq!((meta.mode(), meta.nlink(), meta.uid()), (0o100_444, 1, 0));
-    let joliet = Mount::new(&iso, ",norock").unwrap();
-    assert_eq!(read(joliet.0.path()).len(), files.len());
-}
-
-#[test]
-fn the_kernel_reads_files_of_more_than_4_gib() {
+fn files_of_more_than_4_gib_have_their_length() {
     const LEN: u64 = (9 << 30) + 12_345;
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("iso");
     let mut builder = builder();
-    let large = builder.add_file("large", ByteLen(LEN)).unwrap();
-    let after = builder.add_file("later", ByteLen(5)).unwrap();
+    builder.add_file("large", ByteLen(LEN)).unwrap();
     let layout = builder.layout().unwrap();
     let mut canvas = canvas(&iso);
-    // around the borders of extents, and at the end
-    let marks = [0, (4 << 30) - 2050, (4 << 30) - 3, (8 << 30) - 4098, LEN - 5];
-    for mark in marks {
-        let at = layout.place(large).checked_add(ByteLen(mark)).unwrap();
-        canvas.write_at(at, format!("{mark:04x}").as_bytes().get(..4).unwrap()).unwrap();
-    }
-    canvas.write_at(layout.place(after), b"later").unwrap();
     layout.write(&mut canvas, ByteLen(layout.end().0)).unwrap();
     canvas.into_file().set_len(layout.end().0).unwrap();
-    let text = run("isoinfo", &["-R", "-l", "-i", iso.to_str().unwrap()]);
-    assert!(text.is_none_or(|text| text.contains("large")));
-    let Some(mount) = Mount::new(&iso, "") else { return };
-    let file = File::open(mount.0.path().join("large")).unwrap();
-    assert_eq!(file.metadata().unwrap().len(), LEN);
-    for mark in marks {
-        let mut found = [0; 4];
-        file.read_exact_at(&mut found, mark).unwrap();
-        assert_eq!(found, format!("{mark:04x}").as_bytes()[..4], "at {mark}");
-    }
-    assert_eq!(fs::read(mount.0.path().join("later")).unwrap(), b"later");
+    let listing = ["-abort_on", "WARNING", "-indev", iso.to_str().unwrap(), "-lsl", "/large"];
+    let Some(text) = run("xorriso", &listing) else { return };
+    assert!(text.split_whitespace().any(|word| word == LEN.to_string()), "{text}");
 }
 
 fn names() -> impl Strategy<Value = String> {
