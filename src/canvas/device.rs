@@ -2,11 +2,14 @@
 //!
 //! A file that grows reads as zeros where nothing was written; a device reads as what was there. So
 //! this canvas knows what was written, and reads zeros elsewhere. What must be zeros when all is done is
-//! zeroed then ([`DeviceCanvas::finish`]): only who wrote the file systems knows which blocks are
+//! zeroed then ([`DeviceCanvas::settle`]): only who wrote the file systems knows which blocks are
 //! theirs, and most of a disk is nobody's.
 //!
 //! Nothing that is half made boots: the first [`HEAD_BYTES`], with boot code and partition table, stay
 //! in memory until everything else is on the device. Until then zeros are there.
+//!
+//! A device may take bytes and give back others. So there is a checksum of every block that was
+//! written, and in the end they are read once more ([`Written::verify`]).
 
 use std::fs::File;
 use std::io;
@@ -14,15 +17,18 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Canvas;
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+
+use super::checks::{BLOCK, Checks};
 use super::ranges::Ranges;
+use super::{Canvas, FileCanvas, write_zeros};
 use crate::units::{ByteLen, ByteOffset};
 
 /// What is written last.
 pub const HEAD_BYTES: usize = 1 << 20;
 const HEAD: u64 = 1 << 20;
-/// How much is zeroed at once.
-const STEP: usize = 1 << 20;
+/// How much is read back at once; whole blocks.
+const STEP: u64 = 1 << 20;
 
 /// A canvas on a device. Clones write to the same one.
 #[derive(Debug, Clone)]
@@ -35,7 +41,31 @@ pub struct DeviceCanvas {
 #[derive(Debug)]
 struct State {
     written: Ranges,
+    checks: Checks,
     head: Vec<u8>,
+}
+
+/// A device that has everything.
+#[derive(Debug)]
+pub struct Written(DeviceCanvas);
+
+/// What was written is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be read.
+    #[error("reading back what was written at byte {}", .at.0)]
+    Read {
+        /// Where.
+        at: ByteOffset,
+        /// Why.
+        source: io::Error,
+    },
+    /// Other bytes are there.
+    #[error("what was written at byte {} reads back as something else", .at.0)]
+    Differs {
+        /// The start of the block.
+        at: ByteOffset,
+    },
 }
 
 impl DeviceCanvas {
@@ -48,8 +78,18 @@ impl DeviceCanvas {
         let head = vec![0; HEAD_BYTES.min(usize::try_from(len.0).unwrap_or(HEAD_BYTES))];
         device.write_all_at(&head, 0)?;
         device.sync_data()?;
-        let state = State { written: Ranges::default(), head };
+        let state = State { written: Ranges::default(), checks: Checks::default(), head };
         Ok(Self { device, len: len.0, state: Arc::new(Mutex::new(state)) })
+    }
+
+    /// The device's length.
+    pub fn len(&self) -> ByteLen {
+        ByteLen(self.len)
+    }
+
+    /// Whether the device has no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// What was written of a range, in order.
@@ -57,28 +97,42 @@ impl DeviceCanvas {
         self.state().written.within(range).collect()
     }
 
-    /// Zeroes what was not written of these ranges, then gives the device its start.
+    /// Zeroes what was not written of these ranges, the start aside, and waits until the device has
+    /// everything that was written so far.
+    ///
+    /// # Errors
+    ///
+    /// The device failed.
+    pub fn settle(&self, zeros: impl IntoIterator<Item = Range<u64>>) -> io::Result<()> {
+        for range in zeros {
+            let range = range.start.max(HEAD)..range.end.min(self.len);
+            let gaps = self.state().written.gaps(range);
+            gaps.into_iter().try_for_each(|gap| self.zero(gap))?;
+        }
+        self.device.sync_data()
+    }
+
+    /// By a command of the device where it has one, else by writing.
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        let len = range.end - range.start;
+        let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+        if fallocate(&self.device, flags, range.start, len).is_ok() {
+            return Ok(());
+        }
+        let mut device = FileCanvas::new(Arc::clone(&self.device));
+        write_zeros(&mut device, ByteOffset(range.start), ByteLen(len))
+    }
+
+    /// Gives the device its start, when it has everything else.
     ///
     /// # Errors
     ///
     /// The device failed; it does not boot then.
-    pub fn finish(self, zeros: impl IntoIterator<Item = Range<u64>>) -> io::Result<()> {
-        static ZEROS: [u8; STEP] = [0; STEP];
-        let state = self.state();
-        for range in zeros {
-            let range = range.start.max(HEAD)..range.end.min(self.len);
-            for gap in state.written.gaps(range) {
-                let mut at = gap.start;
-                while at < gap.end {
-                    let step = usize::try_from(gap.end - at).unwrap_or(STEP).min(STEP);
-                    self.device.write_all_at(&ZEROS[..step], at)?;
-                    at += u64::try_from(step).unwrap_or(u64::MAX);
-                }
-            }
-        }
+    pub fn finish(self) -> io::Result<Written> {
         self.device.sync_data()?;
-        self.device.write_all_at(&state.head, 0)?;
-        self.device.sync_all()
+        self.device.write_all_at(&self.state().head, 0)?;
+        self.device.sync_all()?;
+        Ok(Written(self))
     }
 
     /// A writer that panicked wrote what it wrote.
@@ -93,6 +147,89 @@ impl DeviceCanvas {
         let end =
             end.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "the device ends"))?;
         Ok(offset.0..end)
+    }
+
+    /// Remembers what blocks hold where `bytes` were just written at `offset`.
+    fn remember(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = offset + u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        let first_whole = offset.next_multiple_of(BLOCK);
+        let last_whole = end - end % BLOCK;
+        if first_whole < last_whole {
+            let skipped = usize::try_from(first_whole - offset).map_err(io::Error::other)?;
+            let size = usize::try_from(BLOCK).map_err(io::Error::other)?;
+            let whole = bytes[skipped..].chunks_exact(size);
+            let mut state = self.state();
+            for (block, bytes) in (first_whole / BLOCK..last_whole / BLOCK).zip(whole) {
+                state.checks.set(block, bytes);
+            }
+        }
+        self.remember_edges(offset, end)
+    }
+
+    /// Remembers anew the blocks that a range covers in part.
+    fn remember_edges(&self, start: u64, end: u64) -> io::Result<()> {
+        let edges = [start, end].into_iter().filter(|edge| !edge.is_multiple_of(BLOCK));
+        let mut blocks: Vec<u64> = edges.map(|edge| edge / BLOCK).collect();
+        blocks.dedup();
+        for block in blocks {
+            let mut bytes = vec![0; usize::try_from(BLOCK).map_err(io::Error::other)?];
+            self.read_at(ByteOffset(block * BLOCK), &mut bytes)?;
+            self.state().checks.set(block, &bytes);
+        }
+        Ok(())
+    }
+
+    /// What was written of a range that begins with this offset, from the device; zeros elsewhere.
+    fn read_device(
+        &self,
+        offset: u64,
+        buffer: &mut [u8],
+        parts: Vec<Range<u64>>,
+    ) -> io::Result<()> {
+        let place = |at: u64| usize::try_from(at - offset).map_err(io::Error::other);
+        for Range { start, end } in parts {
+            self.device.read_exact_at(&mut buffer[place(start)?..place(end)?], start)?;
+        }
+        Ok(())
+    }
+}
+
+impl Written {
+    /// Reads back every block that was written, from the device where the kernel's cache can be
+    /// dropped; `step` hears how many bytes were read and may stop it.
+    ///
+    /// # Errors
+    ///
+    /// A block is not as it was written, or `step` failed.
+    pub fn verify<E: From<VerifyError>>(
+        &self,
+        mut step: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self(canvas) = self;
+        let _ = fadvise(&canvas.device, 0, None, Advice::DontNeed);
+        let block = usize::try_from(BLOCK).unwrap_or(usize::MAX);
+        let mut buffer = Vec::new();
+        let mut at = 0;
+        while let Some(next) = canvas.written(at..canvas.len).first() {
+            let start = next.start.max(at) / BLOCK * BLOCK;
+            let end = next.end.min(start + STEP).next_multiple_of(BLOCK).min(start + STEP);
+            buffer.clear();
+            buffer.resize(usize::try_from(end - start).unwrap_or(0), 0);
+            let parts = canvas.written(start..end.min(canvas.len));
+            canvas
+                .read_device(start, &mut buffer, parts)
+                .map_err(|source| VerifyError::Read { at: ByteOffset(start), source })?;
+            let state = canvas.state();
+            for (number, bytes) in (start / BLOCK..).zip(buffer.chunks(block)) {
+                if !state.checks.is(number, bytes) {
+                    return Err(VerifyError::Differs { at: ByteOffset(number * BLOCK) }.into());
+                }
+            }
+            drop(state);
+            step(end - start)?;
+            at = end;
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +248,8 @@ impl Canvas for DeviceCanvas {
         state.head[part].copy_from_slice(head);
         state.written.insert(range.clone());
         drop(state);
-        self.device.write_all_at(rest, range.end - u64::try_from(rest.len()).unwrap_or(0))
+        self.device.write_all_at(rest, range.end - u64::try_from(rest.len()).unwrap_or(0))?;
+        self.remember(offset.0, bytes)
     }
 
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
@@ -123,11 +261,7 @@ impl Canvas for DeviceCanvas {
         buffer[..part.len()].copy_from_slice(&state.head[part]);
         let parts: Vec<_> = state.written.within(offset.0.max(HEAD)..end).collect();
         drop(state);
-        for Range { start, end } in parts {
-            let place = |at: u64| usize::try_from(at - offset.0).map_err(io::Error::other);
-            self.device.read_exact_at(&mut buffer[place(start)?..place(end)?], start)?;
-        }
-        Ok(())
+        self.read_device(offset.0, buffer, parts)
     }
 
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
@@ -141,7 +275,8 @@ impl Canvas for DeviceCanvas {
             in_head(offset.0, usize::try_from(len.0).unwrap_or(usize::MAX), state.head.len());
         state.head[part].fill(0);
         state.written.remove(offset.0..end);
-        Ok(())
+        drop(state);
+        self.remember_edges(offset.0, end.min(self.len))
     }
 }
 
@@ -186,7 +321,8 @@ mod tests {
         let before = content(&file);
         assert!(before[..HEAD_BYTES].iter().all(|byte| *byte == 0), "nothing boots");
         assert_eq!(&before[HEAD_BYTES..][..5], b"ross\xAA");
-        canvas.finish(std::iter::once(0..HEAD + 8)).unwrap();
+        canvas.settle(std::iter::once(0..HEAD + 8)).unwrap();
+        canvas.finish().unwrap();
         let after = content(&file);
         assert_eq!(
             (&after[..6], &after[HEAD_BYTES - 2..][..12]),
@@ -205,6 +341,32 @@ mod tests {
         let mut read = [9; 4];
         canvas.read_at(ByteOffset(end - 1), &mut read).unwrap();
         assert_eq!(&read, b"x\0\0\0");
+    }
+
+    #[test]
+    fn what_a_device_garbles_is_found() {
+        let (file, mut canvas) = used();
+        canvas.write_at(ByteOffset(100), b"boot").unwrap();
+        canvas.write_at(ByteOffset(HEAD + 5000), &[1; 9000]).unwrap();
+        let written = canvas.finish().unwrap();
+        let verify = || written.verify(|_| Ok::<_, VerifyError>(()));
+        verify().unwrap();
+        file.write_all_at(b"x", HEAD + 4999).unwrap();
+        verify().unwrap();
+        for (at, block) in [(HEAD + 5000, HEAD + 4096), (HEAD + 13_999, HEAD + 12_288), (101, 0)] {
+            let mut before = [0];
+            file.read_exact_at(&mut before, at).unwrap();
+            file.write_all_at(b"x", at).unwrap();
+            let error = verify().unwrap_err();
+            assert!(
+                matches!(error, VerifyError::Differs { at: ByteOffset(at) } if at == block),
+                "{error}"
+            );
+            file.write_all_at(&before, at).unwrap();
+        }
+        file.set_len(HEAD).unwrap();
+        let error = verify().unwrap_err();
+        assert!(matches!(error, VerifyError::Read { .. }), "{error}");
     }
 
     proptest! {
@@ -242,7 +404,10 @@ mod tests {
             canvas.written(0..u64::MAX).into_iter().for_each(|range| known.insert(range));
             let ordered = |(a, b): &(usize, usize)| place(*a.min(b))..place(*a.max(b));
             zeros.iter().for_each(|range| known.insert(ordered(range)));
-            canvas.finish(zeros.iter().map(ordered)).unwrap();
+            canvas.settle(zeros.iter().map(ordered)).unwrap();
+            let written = canvas.finish().unwrap();
+            let count = |_| Ok::<_, VerifyError>(());
+            prop_assert!(written.verify(count).is_ok());
             let after = content(&file);
             for part in known.within(0..place(LEN)) {
                 prop_assert!(after[bytes(&part)] == model.bytes[bytes(&part)], "{part:?}");

@@ -4,10 +4,11 @@
 //! partition. Bytes never written read as zeros. Nobody reads what another writer has not yet
 //! written, so there is no order between windows.
 
+mod checks;
 mod device;
 mod ranges;
 
-pub use device::{DeviceCanvas, HEAD_BYTES};
+pub use device::{DeviceCanvas, HEAD_BYTES, VerifyError, Written};
 pub use ranges::Ranges;
 
 use std::fs::File;
