@@ -41,6 +41,7 @@ pub struct DeviceCanvas {
 #[derive(Debug)]
 struct State {
     written: Ranges,
+    protected: Ranges,
     checks: Checks,
     head: Vec<u8>,
 }
@@ -78,8 +79,14 @@ impl DeviceCanvas {
         let head = vec![0; HEAD_BYTES.min(usize::try_from(len.0).unwrap_or(HEAD_BYTES))];
         device.write_all_at(&head, 0)?;
         device.sync_data()?;
-        let state = State { written: Ranges::default(), checks: Checks::default(), head };
+        let (written, protected) = (Ranges::default(), Ranges::default());
+        let state = State { written, protected, checks: Checks::default(), head };
         Ok(Self { device, len: len.0, state: Arc::new(Mutex::new(state)) })
+    }
+
+    /// Lets nobody write to a range from now on: to them it is as if the device ended there.
+    pub fn protect(&self, range: Range<u64>) {
+        self.state().protected.insert(range);
     }
 
     /// The device's length.
@@ -114,6 +121,7 @@ impl DeviceCanvas {
 
     /// By a command of the device where it has one, else by writing.
     fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.state().check(&range)?;
         let len = range.end - range.start;
         let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
         if fallocate(&self.device, flags, range.start, len).is_ok() {
@@ -144,9 +152,7 @@ impl DeviceCanvas {
     fn range(&self, offset: ByteOffset, len: usize) -> io::Result<Range<u64>> {
         let len = u64::try_from(len).map_err(io::Error::other)?;
         let end = offset.0.checked_add(len).filter(|end| *end <= self.len);
-        let end =
-            end.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "the device ends"))?;
-        Ok(offset.0..end)
+        Ok(offset.0..end.ok_or_else(full)?)
     }
 
     /// Remembers what blocks hold where `bytes` were just written at `offset`.
@@ -233,6 +239,19 @@ impl Written {
     }
 }
 
+impl State {
+    fn check(&self, range: &Range<u64>) -> io::Result<()> {
+        match self.protected.within(range.clone()).next() {
+            Some(_) => Err(full()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn full() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "the device ends")
+}
+
 /// How much of so many bytes at an offset is the head's, and where in it.
 fn in_head(offset: u64, len: usize, head: usize) -> Range<usize> {
     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(head);
@@ -243,6 +262,7 @@ impl Canvas for DeviceCanvas {
     fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()> {
         let range = self.range(offset, bytes.len())?;
         let mut state = self.state();
+        state.check(&range)?;
         let part = in_head(offset.0, bytes.len(), state.head.len());
         let (head, rest) = bytes.split_at(part.len());
         state.head[part].copy_from_slice(head);
@@ -341,6 +361,20 @@ mod tests {
         let mut read = [9; 4];
         canvas.read_at(ByteOffset(end - 1), &mut read).unwrap();
         assert_eq!(&read, b"x\0\0\0");
+    }
+
+    #[test]
+    fn what_is_protected_stays() {
+        let (file, mut canvas) = used();
+        canvas.protect(HEAD + 8192..HEAD + 9000);
+        let error = canvas.write_at(ByteOffset(HEAD + 8190), b"abc").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        canvas.write_at(ByteOffset(HEAD + 8189), b"abc").unwrap();
+        canvas.write_at(ByteOffset(HEAD + 9000), b"d").unwrap();
+        assert!(canvas.settle([HEAD..HEAD + 10_000]).is_err());
+        canvas.finish().unwrap();
+        let after = content(&file);
+        assert!(after[HEAD_BYTES + 8192..HEAD_BYTES + 9000].iter().all(|byte| *byte == OLD));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Install an image onto a disk of this machine.
+    Install(Box<InstallArgs>),
     /// Tell what an image or a disk is, without changing anything.
     Inspect(Box<InspectArgs>),
     /// Print a completion script for a shell.
@@ -73,23 +75,105 @@ pub struct BuildArgs {
     )]
     pub types: Vec<TypeName>,
 
-    /// Prepare the disk for where it will run: consoles, boot menu, Ignition [default: what the types
-    /// imply, else `generic`, which adds nothing].
-    #[arg(long, value_name = "NAME", value_enum)]
-    pub platform: Option<PlatformName>,
-
     /// Put the disks below this folder, as `qcow2/disk.qcow2` and `image/disk.raw`.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
-
-    /// Format the root file system as this type; the image's own choice otherwise, where supported.
-    #[arg(long, value_name = "FS", value_enum)]
-    pub rootfs: Option<RootFs>,
 
     /// Make the disk this large: `10G` (units K, M, G and T count in 1024s, none means bytes),
     /// `min` for what fits exactly, `auto` to leave room for the next upgrade, at least 10G.
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub size: String,
+
+    /// Make a disk with sectors of this many bytes. Disks with 4096 boot from UEFI only.
+    #[arg(long, value_name = "BYTES", value_enum, default_value_t = Sectors::B512)]
+    pub sector_size: Sectors,
+
+    /// Take identifiers of disk, partitions and file systems from here.
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = IdSource::Derived)]
+    pub ids: IdSource,
+
+    /// What the system is like.
+    #[command(flatten)]
+    pub system: SystemArgs,
+
+    /// Compress the clusters of a qcow2 this way.
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = DEFAULT_QCOW2_COMPRESSION)]
+    pub qcow2_compression: Compression,
+
+    /// How the image is reached, and whether it is trusted.
+    #[command(flatten)]
+    pub access: Access,
+
+    /// How it is done.
+    #[command(flatten)]
+    pub work: WorkArgs,
+
+    /// Push the containerdisk to a registry under this name, when everything is complete.
+    #[arg(long, value_name = "REF")]
+    pub push: Option<String>,
+
+    /// Give what is made to this user, and group.
+    #[arg(long, value_name = "UID[:GID]")]
+    pub chown: Option<String>,
+
+    /// Options of bootc-image-builder.
+    #[command(flatten)]
+    pub drop_in: DropIn,
+}
+
+/// Options of `install`, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct InstallArgs {
+    /// Read this image, named as for `build`.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+
+    /// Install onto this disk: `/dev/sda`, `serial:S`, or `only`, `smallest`, `largest` of those
+    /// that could be meant.
+    #[arg(long, value_name = "DEVICE")]
+    pub target: String,
+
+    /// Install though there is data on the disk, which is lost.
+    #[arg(long)]
+    pub wipe: bool,
+
+    /// Keep the partitions at the end of the disk whose labels match this pattern (`data*`); repeat
+    /// it for several.
+    #[arg(long = "save-partlabel", value_name = "GLOB", requires = "wipe")]
+    pub saved: Vec<String>,
+
+    /// Stop before anything is written.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Take identifiers of disk, partitions and file systems from here.
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = IdSource::Random)]
+    pub ids: IdSource,
+
+    /// What the system is like.
+    #[command(flatten)]
+    pub system: SystemArgs,
+
+    /// How the image is reached, and whether it is trusted.
+    #[command(flatten)]
+    pub access: Access,
+
+    /// How it is done.
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+/// What the system is like that is to be made, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct SystemArgs {
+    /// Prepare the disk for where it will run: consoles, boot menu, Ignition [default: what the types
+    /// imply, else `generic`, which adds nothing].
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub platform: Option<PlatformName>,
+
+    /// Format the root file system as this type; the image's own choice otherwise, where supported.
+    #[arg(long, value_name = "FS", value_enum)]
+    pub rootfs: Option<RootFs>,
 
     /// Set up the system as this blueprint says: `….toml` or `….json`, or `-` for JSON on stdin.
     #[arg(long, value_name = "FILE")]
@@ -98,10 +182,6 @@ pub struct BuildArgs {
     /// Boot from BIOS too (x86_64 only): `auto` does so where the image brings GRUB's modules for it.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = BiosSupport::Auto)]
     pub bios: BiosSupport,
-
-    /// Make a disk with sectors of this many bytes. Disks with 4096 boot from UEFI only.
-    #[arg(long, value_name = "BYTES", value_enum, default_value_t = Sectors::B512)]
-    pub sector_size: Sectors,
 
     /// Choose the image for this architecture [default: the host's].
     #[arg(long, visible_alias = "target-arch", value_name = "ARCH", value_enum)]
@@ -126,19 +206,11 @@ pub struct BuildArgs {
     /// Name the stateroot [default: the image's choice, else `default`].
     #[arg(long, value_name = "NAME")]
     pub stateroot: Option<String>,
+}
 
-    /// Take identifiers of disk, partitions and file systems from here.
-    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = IdSource::Derived)]
-    pub ids: IdSource,
-
-    /// Compress the clusters of a qcow2 this way.
-    #[arg(long, value_name = "METHOD", value_enum, default_value_t = DEFAULT_QCOW2_COMPRESSION)]
-    pub qcow2_compression: Compression,
-
-    /// How the image is reached, and whether it is trusted.
-    #[command(flatten)]
-    pub access: Access,
-
+/// How work is done and shown, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct WorkArgs {
     /// Show progress on stderr this way.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
     pub progress: ProgressStyle,
@@ -151,22 +223,10 @@ pub struct BuildArgs {
     #[arg(long, short, conflicts_with_all = ["verbose", "progress"])]
     pub quiet: bool,
 
-    /// Push the containerdisk to a registry under this name, when everything is complete.
-    #[arg(long, value_name = "REF")]
-    pub push: Option<String>,
-
-    /// Give what is made to this user, and group.
-    #[arg(long, value_name = "UID[:GID]")]
-    pub chown: Option<String>,
-
     /// Work with this many threads, 1 to 1024 [default: as many as the host has processors]. The
     /// disk does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-
-    /// Options of bootc-image-builder.
-    #[command(flatten)]
-    pub drop_in: DropIn,
 }
 
 /// How an image is reached, and whether it is trusted, as typed.

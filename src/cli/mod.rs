@@ -11,6 +11,7 @@
 //! | `report` | an error as text, with its causes |
 //! | `hint` | what to do about it |
 //! | `signals` | Ctrl-C |
+//! | `install` | an installation onto a disk of this machine |
 //! | `inspect` | reports on images and disks, as text or JSON |
 //! | `generate` | completions and manual pages |
 //!
@@ -30,6 +31,7 @@ use self::args::{Args, BuildArgs, Command};
 use self::config::ConfigCommand;
 use self::progress::Screen;
 use self::report::Report;
+use self::request::RequestError;
 use self::surroundings::Surroundings;
 use crate::pipeline;
 use crate::progress::{Cancel, Reporter};
@@ -40,6 +42,7 @@ mod drop_in;
 mod generate;
 mod hint;
 mod inspect;
+mod install;
 mod progress;
 mod report;
 mod request;
@@ -64,6 +67,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match args.command {
         Command::Build(args) => return build(&args, &around),
         Command::Config { command } => return config(&command, &around),
+        Command::Install(args) => return install::run(&args, &around),
         Command::Inspect(args) => return inspect::run(&args, &around),
         Command::Completions { shell } => print(&generate::completions(shell)),
         Command::Man { directory } => generate::man(&directory),
@@ -95,21 +99,35 @@ fn config(command: &ConfigCommand, around: &Surroundings) -> ExitCode {
 }
 
 fn build(args: &BuildArgs, around: &Surroundings) -> ExitCode {
-    let screen = progress::screen(args, around);
+    let screen = progress::screen(&args.work, around);
     let request = match request::request(args, around) {
         Ok(request) => request,
-        Err(error) => {
-            screen.fail(&Report::of(&error));
-            return if error.is_usage() { USAGE } else { FAILURE }.into();
-        }
+        Err(error) => return refuse(&error, &*screen),
     };
+    let build =
+        |reporter: &Arc<dyn Reporter>, cancel: &Cancel| pipeline::build(&request, reporter, cancel);
+    watched(&screen, build, |outcome, screen| print_paths(&outcome.artifacts, screen))
+}
+
+/// Says that the command line asks for nothing that can be done.
+fn refuse(error: &RequestError, screen: &dyn Screen) -> ExitCode {
+    screen.fail(&Report::of(error));
+    if error.is_usage() { USAGE } else { FAILURE }.into()
+}
+
+/// Does long work that the screen shows and that Ctrl-C stops.
+fn watched<T>(
+    screen: &Arc<dyn Screen>,
+    work: impl FnOnce(&Arc<dyn Reporter>, &Cancel) -> Result<T, pipeline::Error>,
+    done: impl FnOnce(T, &dyn Screen) -> ExitCode,
+) -> ExitCode {
     let cancel = Cancel::default();
     let reporter: Arc<dyn Reporter> = screen.clone();
     let stopped_by = signals::watch(&cancel, &reporter);
-    let result = pipeline::build(&request, &reporter, &cancel);
+    let result = work(&reporter, &cancel);
     screen.clear();
     match result {
-        Ok(outcome) => print_paths(&outcome.artifacts, &*screen),
+        Ok(outcome) => done(outcome, &**screen),
         Err(_) if let Some(code) = stopped_by.exit_code() => {
             screen.fail(&Report::interrupted());
             code.into()

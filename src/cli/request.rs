@@ -5,15 +5,20 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::args::{ArchName, BuildArgs, IdSource, RootFs, Sectors, TypeName};
+use super::args::{
+    Access, ArchName, BuildArgs, IdSource, InstallArgs, RootFs, Sectors, SystemArgs, TypeName,
+    WorkArgs,
+};
 use super::config::{self, ConfigFileError};
 use super::drop_in::Refused;
 use super::surroundings::{Surroundings, random_bytes};
 use super::trust;
 use crate::config::blueprint::Blueprint;
+use crate::installer::saved::GlobError;
+use crate::installer::target::TargetError;
 use crate::output::Owner;
 use crate::pipeline::request::Ids;
-use crate::pipeline::{Bios, BootLoader, Request};
+use crate::pipeline::{Bios, Request};
 use crate::plan::PlanError;
 use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, RegistryReference, TargetRef};
@@ -109,6 +114,12 @@ pub enum RequestError {
     /// Keys or a policy that cannot be used.
     #[error(transparent)]
     Trust(#[from] trust::TrustError),
+    /// `--target` names no disk.
+    #[error("reading `--target`")]
+    Disk(#[source] TargetError),
+    /// `--save-partlabel` is no pattern.
+    #[error("reading `--save-partlabel`")]
+    Saved(#[source] GlobError),
     /// The system has no random bytes.
     #[error("getting random bytes for `--ids random`")]
     Random(#[source] io::Error),
@@ -121,67 +132,89 @@ impl RequestError {
     }
 }
 
-/// What is wanted.
+/// What is wanted of a build.
 pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, RequestError> {
+    args.drop_in.check()?;
+    let made = system(&args.image, &args.system, (&args.access, &args.work), args.ids, around)?;
+    Ok(Request {
+        types: types(&args.types),
+        output: args.output.clone(),
+        size: args.size.parse().map_err(RequestError::Size)?,
+        sector_size: args.sector_size.into(),
+        bios: bios(made.bios, made.arch, args.sector_size)?,
+        notices: args.drop_in.notices().into_iter().chain(made.notices).collect(),
+        qcow2_compression: args.qcow2_compression.into(),
+        push: push(args)?,
+        owner: args.chown.as_deref().map(owner).transpose()?,
+        ..made
+    })
+}
+
+/// What is wanted of an installation; what waits for its place does so in `around`'s folder for
+/// temporary files.
+pub fn installation(args: &InstallArgs, around: &Surroundings) -> Result<Request, RequestError> {
+    let made = system(&args.image, &args.system, (&args.access, &args.work), args.ids, around)?;
+    let bios = bios(made.bios, made.arch, Sectors::B512)?;
+    Ok(Request { types: vec![DiskType::Raw], output: around.temporary.clone(), bios, ..made })
+}
+
+/// The system that is to be made, in a request that says nothing of a disk.
+fn system(
+    image: &str,
+    args: &SystemArgs,
+    (access, work): (&Access, &WorkArgs),
+    ids: IdSource,
+    around: &Surroundings,
+) -> Result<Request, RequestError> {
     if let Some(name) = unsupported(args.rootfs) {
         return Err(RequestError::RootFsNotYet(name));
     }
-    args.drop_in.check()?;
     let check_kargs = |option, kargs: &[String]| {
         kargs.iter().try_for_each(|karg| check_karg(option, karg)).map(|()| kargs.to_vec())
     };
     let arch = arch(args.arch, around)?;
-    let blueprint = blueprint(args, around)?;
+    let blueprint = blueprint(args.config.as_deref(), around)?;
+    let source = Reference::parse(image).map_err(RequestError::Image)?;
     Ok(Request {
-        source: Reference::parse(&args.image).map_err(RequestError::Image)?,
-        source_text: args.image.clone(),
-        arch,
         target: (args.target_imgref.as_deref())
             .map(TargetRef::parse)
             .transpose()
             .map_err(RequestError::Target)?,
-        types: types(&args.types),
         platform: args.platform.map(|name| name.0),
-        output: args.output.clone(),
-        size: args.size.parse().map_err(RequestError::Size)?,
-        sector_size: args.sector_size.into(),
-        bios: bios(args, arch)?,
+        bios: args.bios.into(),
         explicit_rootfs: args.rootfs.is_some(),
         layout: blueprint.disk,
         kargs: check_kargs("--karg", &args.kargs)?,
         karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
         settings: blueprint.settings,
-        notices: args.drop_in.notices().into_iter().chain(blueprint.warnings).collect(),
+        notices: blueprint.warnings,
         stateroot: args.stateroot.as_deref().map(stateroot).transpose()?,
-        qcow2_compression: args.qcow2_compression.into(),
-        boot_loader: BootLoader::FromImage,
         source_date_epoch: (around.source_date_epoch.as_deref())
             .map(source_date_epoch)
             .transpose()?,
-        push: push(args)?,
-        owner: args.chown.as_deref().map(owner).transpose()?,
-        threads: args.threads.map_or(around.processors.max(1), usize::from),
-        authfile: args.access.authfile.clone(),
-        registries_conf: args.access.registries_conf.clone(),
-        cert_dir: args.access.cert_dir.clone(),
-        tls_verify: args.access.tls_verify,
-        trust: trust::trust(&args.access, around)?,
+        threads: work.threads.map_or(around.processors.max(1), usize::from),
+        authfile: access.authfile.clone(),
+        registries_conf: access.registries_conf.clone(),
+        cert_dir: access.cert_dir.clone(),
+        tls_verify: access.tls_verify,
+        trust: trust::trust(access, around)?,
         environment: around.registry.clone(),
         root_ssh_authorized_keys: (args.root_ssh_authorized_keys.as_deref())
             .map(read_keys)
             .transpose()?,
-        ids: match args.ids {
+        ids: match ids {
             IdSource::Derived => Ids::Derived,
             IdSource::Random => Ids::Random(random_bytes().map_err(RequestError::Random)?),
         },
+        ..Request::new(source, image.to_owned(), arch)
     })
 }
 
 /// The blueprint that was named; else, in the place of bootc-image-builder, the one where it looks.
-fn blueprint(args: &BuildArgs, around: &Surroundings) -> Result<Blueprint, RequestError> {
+fn blueprint(path: Option<&Path>, around: &Surroundings) -> Result<Blueprint, RequestError> {
     let found;
-    let path = match &args.config {
-        Some(path) => Some(path.as_path()),
+    let path = match path {
+        Some(path) => Some(path),
         None if around.is_drop_in => {
             found = PLACES.into_iter().map(Path::new).filter(|path| path.exists());
             match found.collect::<Vec<_>>().as_slice() {
@@ -204,9 +237,8 @@ fn unsupported(rootfs: Option<RootFs>) -> Option<&'static str> {
 }
 
 /// Whether the disk boots from BIOS, where that can be asked for.
-fn bios(args: &BuildArgs, arch: Arch) -> Result<Bios, RequestError> {
-    let bios = Bios::from(args.bios);
-    let problem = match (arch, args.sector_size) {
+fn bios(bios: Bios, arch: Arch, sectors: Sectors) -> Result<Bios, RequestError> {
+    let problem = match (arch, sectors) {
         (Arch::Aarch64, _) => "machines of that architecture have none",
         (Arch::X86_64, Sectors::B4096) => "BIOS reads sectors of 512 bytes only",
         (Arch::X86_64, Sectors::B512) => return Ok(bios),

@@ -76,23 +76,23 @@ fn header(table: &Table, place: Place, entries_crc: u32) -> Vec<u8> {
 }
 
 fn entries(table: &Table) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(ENTRIES * ENTRY_BYTES);
-    for partition in &table.partitions {
-        let end = bytes.len() + ENTRY_BYTES;
-        put_entry(&mut bytes, partition, table.sector);
-        bytes.resize(end, 0);
+    let mut bytes = vec![0; ENTRIES * ENTRY_BYTES];
+    for (number, partition) in table.numbered() {
+        let entry = entry(partition, table.sector);
+        bytes[(number - 1) * ENTRY_BYTES..][..entry.len()].copy_from_slice(&entry);
     }
-    bytes.resize(ENTRIES * ENTRY_BYTES, 0);
     bytes
 }
 
-fn put_entry(bytes: &mut Vec<u8>, partition: &Partition, sector: SectorSize) {
+fn entry(partition: &Partition, sector: SectorSize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(ENTRY_BYTES);
     let first = partition.start.0 / sector.bytes();
     let last = first + partition.len.0 / sector.bytes() - 1;
     bytes.extend_from_slice(&partition.type_guid.to_disk_bytes());
     bytes.extend_from_slice(&partition.unique_guid.to_disk_bytes());
-    put_u64s(bytes, &[first, last, partition.attributes]);
+    put_u64s(&mut bytes, &[first, last, partition.attributes]);
     bytes.extend(partition.name.encode_utf16().flat_map(u16::to_le_bytes));
+    bytes
 }
 
 /// The MBR from the end of the boot code on: one partition of type 0xEE over the whole disk.

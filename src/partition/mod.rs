@@ -19,6 +19,7 @@ mod guid;
 
 pub use guid::{BIOS_BOOT, ESP, Guid, LINUX_DATA, ROOT_AARCH64, ROOT_X86_64, XBOOTLDR};
 
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::canvas::Canvas;
@@ -47,13 +48,15 @@ pub struct Partition {
     pub attributes: u64,
 }
 
-/// Partitions that fit on a disk; partition `n` is the `n`th of the list, counted from 1.
+/// Partitions that fit on a disk; partition `n` is the `n`th of the list, counted from 1. Those that
+/// were there before and stay have numbers of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     disk_size: ByteLen,
     sector: SectorSize,
     disk_guid: Guid,
     partitions: Vec<Partition>,
+    kept: Vec<(usize, Partition)>,
 }
 
 /// Why partitions do not make a table. Numbers count from 1.
@@ -82,7 +85,7 @@ pub enum PartitionError {
     /// A start or length off its grid.
     #[error(
         "partition {number} (`{name}`) at {start_bytes}, {len_bytes} bytes long, \
-         must start on a mebibyte and hold whole sectors"
+         must start at a multiple of {grid_bytes} and hold whole sectors"
     )]
     Misaligned {
         /// Which partition.
@@ -93,6 +96,18 @@ pub enum PartitionError {
         start_bytes: u64,
         /// Its length.
         len_bytes: u64,
+        /// What its start must be a multiple of.
+        grid_bytes: u64,
+    },
+    /// A partition that stays has the number of another, or none that there is.
+    #[error(
+        "partition {number} (`{name}`) cannot keep its number: it is taken, or not in 1 to 128"
+    )]
+    Number {
+        /// The number.
+        number: usize,
+        /// Its label.
+        name: String,
     },
     /// It reaches into the backup table or past the end.
     #[error(
@@ -150,14 +165,39 @@ impl Table {
             return Err(PartitionError::TooMany { count: partitions.len() });
         }
         for (partition, number) in partitions.iter().zip(1..) {
-            check_one(partition, number, sector, usable_end_bytes)?;
+            check_one(partition, number, MIB, sector, usable_end_bytes)?;
         }
-        check_overlap(&partitions)?;
-        check_guids(disk_guid, &partitions)?;
-        Ok(Self { disk_size, sector, disk_guid, partitions })
+        let table = Self { disk_size, sector, disk_guid, partitions, kept: Vec::new() };
+        table.check_all()
     }
 
-    /// The partitions in the order of their numbers.
+    /// The table with partitions that were on the disk before, by number: they need not start on a
+    /// mebibyte.
+    pub fn keeping(self, kept: Vec<(usize, Partition)>) -> Result<Self, PartitionError> {
+        let usable_end_bytes = usable_end(self.disk_size, self.sector)?;
+        let mut taken: BTreeSet<usize> = (1..=self.partitions.len()).collect();
+        for (number, partition) in &kept {
+            let number = *number;
+            if !(1..=MAX_PARTITIONS).contains(&number) || !taken.insert(number) {
+                return Err(PartitionError::Number { number, name: partition.name.clone() });
+            }
+            check_one(partition, number, self.sector.bytes(), self.sector, usable_end_bytes)?;
+        }
+        Self { kept, ..self }.check_all()
+    }
+
+    fn check_all(self) -> Result<Self, PartitionError> {
+        check_overlap(self.numbered())?;
+        check_guids(self.disk_guid, self.numbered())?;
+        Ok(self)
+    }
+
+    /// All partitions with their numbers.
+    fn numbered(&self) -> impl Iterator<Item = (usize, &Partition)> {
+        (1..).zip(&self.partitions).chain(self.kept.iter().map(|(number, kept)| (*number, kept)))
+    }
+
+    /// The partitions in the order of their numbers, but for those that were kept.
     pub fn partitions(&self) -> &[Partition] {
         &self.partitions
     }
@@ -198,15 +238,22 @@ fn usable_end(disk_size: ByteLen, sector: SectorSize) -> Result<u64, PartitionEr
 fn check_one(
     partition: &Partition,
     number: usize,
+    grid_bytes: u64,
     sector: SectorSize,
     usable_end_bytes: u64,
 ) -> Result<(), PartitionError> {
     let Partition { start, len, .. } = *partition;
     let name = || partition.name.clone();
-    let on_grid = start.0.is_multiple_of(MIB) && len.0.is_multiple_of(sector.bytes());
+    let on_grid = start.0.is_multiple_of(grid_bytes) && len.0.is_multiple_of(sector.bytes());
     if !on_grid || start.0 == 0 || len.0 == 0 {
         let (start_bytes, len_bytes) = (start.0, len.0);
-        return Err(PartitionError::Misaligned { number, name: name(), start_bytes, len_bytes });
+        return Err(PartitionError::Misaligned {
+            number,
+            name: name(),
+            start_bytes,
+            len_bytes,
+            grid_bytes,
+        });
     }
     let end_bytes = start.0.saturating_add(len.0);
     if end_bytes > usable_end_bytes {
@@ -224,9 +271,10 @@ fn check_one(
     Ok(())
 }
 
-fn check_overlap(partitions: &[Partition]) -> Result<(), PartitionError> {
-    let mut spans: Vec<_> =
-        partitions.iter().zip(1..).map(|(p, number)| (p.start.0, p.len.0, number)).collect();
+fn check_overlap<'p>(
+    partitions: impl Iterator<Item = (usize, &'p Partition)>,
+) -> Result<(), PartitionError> {
+    let mut spans: Vec<_> = partitions.map(|(number, p)| (p.start.0, p.len.0, number)).collect();
     spans.sort_unstable();
     match spans.windows(2).find(|pair| pair[0].0 + pair[0].1 > pair[1].0) {
         Some(pair) => Err(PartitionError::Overlap { first: pair[0].2, second: pair[1].2 }),
@@ -234,9 +282,12 @@ fn check_overlap(partitions: &[Partition]) -> Result<(), PartitionError> {
     }
 }
 
-fn check_guids(disk_guid: Guid, partitions: &[Partition]) -> Result<(), PartitionError> {
-    let mut seen = std::collections::BTreeSet::from([disk_guid]);
-    for (partition, number) in partitions.iter().zip(1..) {
+fn check_guids<'p>(
+    disk_guid: Guid,
+    partitions: impl Iterator<Item = (usize, &'p Partition)>,
+) -> Result<(), PartitionError> {
+    let mut seen = BTreeSet::from([disk_guid]);
+    for (number, partition) in partitions {
         let (kind, unique) = (partition.type_guid, partition.unique_guid);
         if kind.is_nil() {
             return Err(PartitionError::Guid { number, guid: kind });

@@ -1,16 +1,17 @@
 //! The disk on its canvas: file systems, other partitions, what BIOS starts, partition table, in that
 //! order, so that a half-made disk never boots.
 
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::error::Error;
+use super::ground::Ground;
 use super::import::Context;
 use super::install::{Inputs, Installed, install};
 use super::netboot;
 use super::parts::{self, Waiting};
 use super::request::Request;
-use crate::canvas::{Canvas as _, FileCanvas, Window};
+use crate::canvas::{Canvas as _, Window};
 use crate::fs::{ext4, fat, swap};
 use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
@@ -19,7 +20,7 @@ use crate::plan::layout::{Content, Layout, LayoutError, Machine, Placed, Role};
 use crate::plan::size::{Needs, further_ext4};
 use crate::plan::types::RAW_PATH;
 use crate::progress::Event;
-use crate::units::{ByteLen, ByteOffset};
+use crate::units::{ByteLen, ByteOffset, MIB};
 
 /// A complete disk in a temporary file.
 #[derive(Debug)]
@@ -48,32 +49,51 @@ pub(super) fn machine(request: &Request) -> Machine {
 /// Makes the disk.
 pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
     let request = inputs.request;
-    let layout = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)
-        .map_err(PlanError::from)?;
     let path = if request.types.iter().any(|kind| kind.is_raw()) {
         request.output.join(RAW_PATH)
     } else {
         request.output.join(request.types[0].path()).with_file_name("disk.raw")
     };
     let file = Pending::create(&path)?;
-    fill(file, &layout, inputs, context).map_err(|error| error.or_disk_full(&path))
+    match fill(Ground::file(file.file()), &path, &|_| Ok(Vec::new()), inputs, context) {
+        Ok(Filled { size, partitions, installed, netboot }) => {
+            Ok(Disk { file, size, partitions, installed, netboot })
+        }
+        Err(error) => Err(error.or_disk_full(&path)),
+    }
 }
 
-/// `likely` is the layout as far as it is known before the image is.
-fn fill(
-    file: Pending,
-    likely: &Layout,
+/// A disk that is complete on its canvas.
+#[derive(Debug)]
+pub(super) struct Filled {
+    pub(super) size: ByteLen,
+    pub(super) partitions: Vec<Placed>,
+    pub(super) installed: Installed<()>,
+    pub(super) netboot: Option<netboot::Taken>,
+}
+
+/// Which partitions of before stay beside those placed now, with their numbers.
+pub(super) type Keep<'a> = dyn Fn(&[Placed]) -> Result<Vec<(usize, Partition)>, Error> + 'a;
+
+/// Lays out a disk and fills it; files for what has no place yet are made beside `path`. What is to
+/// `keep` is asked when the places are known, before anything is written to them for good.
+pub(super) fn fill(
+    mut canvas: Ground,
+    path: &Path,
+    keep: &Keep<'_>,
     inputs: Inputs<'_>,
     context: Context<'_>,
-) -> Result<Disk, Error> {
-    let path = file.target().to_owned();
+) -> Result<Filled, Error> {
+    let request = inputs.request;
+    // as far as it is known before the image is
+    let likely = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)
+        .map_err(PlanError::from)?;
     // goes before the file does, and the folders that were made for that
-    let mut waiting = Waiting::new(&path, inputs.time);
-    let in_error = |source| Error::Canvas { path: path.clone(), source };
-    let mut canvas = FileCanvas::new(Arc::clone(file.file()));
+    let mut waiting = Waiting::new(path, inputs.time);
+    let in_error = |source| Error::Canvas { path: path.to_owned(), source };
 
     let likely_start = likely.root_start(&[]).ok_or(PlanError::TooLarge)?;
-    let options = root_options(likely, inputs);
+    let options = root_options(&likely, inputs);
     let root = ext4::Writer::create(Window::new(canvas.clone(), likely_start), options)?;
     let mut another = |planned: &_, least| waiting.ext4(planned, least);
     let installed = install(root, &mut another, inputs, context)?;
@@ -96,32 +116,74 @@ fn fill(
         Some(planned) => Some(netboot::take(planned, &root, &mut waiting, context.reporter)?),
         None => None,
     };
-    let disk = inputs.request.size.decide(layout, all, super::granule_bytes(inputs.request))?;
+    let disk = request.size.decide(layout, all, super::granule_bytes(request))?;
     let places = &disk.partitions;
     check_bios(places, &installed)?;
+    let kept = keep(places)?;
+    let mut matters = Matters::new(places);
 
     root.identify(layout.root().uuid.0, &layout.root().label)?;
     let place = places.iter().find(|placed| placed.partition.role == Role::Root);
     let place = place.ok_or(PlanError::TooLarge)?;
-    root.finish(place.len)?;
-    parts::shift(file.file(), likely_start, place.start, place.len).map_err(in_error)?;
-    file.file().set_len(disk.size.0).map_err(in_error)?;
+    let (summary, _) = root.finish(place.len)?;
+    matters.ext4(place, &summary);
+    parts::shift(&mut canvas, likely_start, place.start, place.len).map_err(in_error)?;
+    canvas.set_len(disk.size).map_err(in_error)?;
     for (index, writer) in installed.further.iter().zip(further) {
-        let (_, window) = writer.finish(places[*index].len)?;
-        raws.push((*index, window.into_inner().into_file()));
+        let (summary, window) = writer.finish(places[*index].len)?;
+        matters.ext4(&places[*index], &summary);
+        if let Ground::File(content) = window.into_inner() {
+            raws.push((*index, content.into_file()));
+        }
     }
     for (index, content) in raws {
+        matters.start(&places[index], ByteLen(content.metadata().map_err(in_error)?.len()));
         parts::put(&content, &mut canvas, places[index].start).map_err(in_error)?;
     }
     for placed in places {
-        write_own(&mut canvas, placed, inputs, &installed, &path)?;
+        let end = write_own(&mut canvas, placed, inputs, &installed, path)?;
+        matters.start(placed, end);
     }
     write_bios(&mut canvas, places, &installed).map_err(in_error)?;
+    canvas.settle(&matters.ranges).map_err(in_error)?;
     let disk_guid = Guid::from_bytes(layout.disk_guid.unwrap_or(inputs.ids.disk).0);
     let table = places.iter().map(partition).collect();
-    let table = Table::new(disk.size, inputs.request.sector_size, disk_guid, table)?;
+    let size = canvas.fixed_len().unwrap_or(disk.size);
+    let table = Table::new(size, request.sector_size, disk_guid, table)?;
+    let table = table.keeping(kept)?;
     table.write(&mut canvas).map_err(in_error)?;
-    Ok(Disk { file, size: disk.size, partitions: disk.partitions, installed, netboot })
+    Ok(Filled { size, partitions: disk.partitions, installed, netboot })
+}
+
+/// Ranges of a disk that must be as they are on the canvas, where it reads as zeros too. What a
+/// former owner left elsewhere is nobody's, but for both ends of partitions: there it might be taken for
+/// what is in them.
+struct Matters {
+    ranges: Vec<Range<u64>>,
+}
+
+impl Matters {
+    fn new(places: &[Placed]) -> Self {
+        let ends = |placed: &Placed| {
+            let (start, end) = (placed.start.0, placed.start.0.saturating_add(placed.len.0));
+            let edge = placed.len.0.min(MIB);
+            [start..start + edge, end - edge..end]
+        };
+        Self { ranges: places.iter().flat_map(ends).collect() }
+    }
+
+    fn start(&mut self, placed: &Placed, len: ByteLen) {
+        let start = placed.start.0;
+        self.ranges.push(start..start.saturating_add(len.0.min(placed.len.0)));
+    }
+
+    fn ext4(&mut self, placed: &Placed, summary: &ext4::Summary) {
+        let part = |part: &ext4::Part| {
+            let start = placed.start.0.saturating_add(part.start.0);
+            start..start.saturating_add(part.len.0)
+        };
+        self.ranges.extend(summary.parts.iter().map(part));
+    }
 }
 
 /// What BIOS starts was made for the place that it got.
@@ -142,7 +204,7 @@ pub(super) fn root_options(layout: &Layout, inputs: Inputs<'_>) -> ext4::Options
 
 /// What BIOS starts. It does not start it before the partition table's signature is there.
 fn write_bios(
-    canvas: &mut FileCanvas,
+    canvas: &mut Ground,
     places: &[Placed],
     installed: &Installed<()>,
 ) -> std::io::Result<()> {
@@ -152,22 +214,25 @@ fn write_bios(
     canvas.write_at(ByteOffset(0), &bios.boot_code)
 }
 
-/// What neither the image nor root fills: FAT, and what says that there is swap space.
+/// What neither the image nor root fills: FAT, and what says that there is swap space. How much of the
+/// partition that is.
 fn write_own(
-    canvas: &mut FileCanvas,
+    canvas: &mut Ground,
     placed: &Placed,
     inputs: Inputs<'_>,
     installed: &Installed<()>,
     path: &Path,
-) -> Result<(), Error> {
+) -> Result<ByteLen, Error> {
     let Placed { partition, start, len } = placed;
     let planned = match &partition.content {
         Content::Fat(planned) => planned,
         Content::Swap { label, uuid } => {
             let in_error = |source| Error::Canvas { path: path.to_owned(), source };
-            return canvas.write_at(*start, &swap::header(*len, uuid.0, label)).map_err(in_error);
+            let header = swap::header(*len, uuid.0, label);
+            canvas.write_at(*start, &header).map_err(in_error)?;
+            return Ok(ByteLen(0));
         }
-        _ => return Ok(()),
+        _ => return Ok(ByteLen(0)),
     };
     let mut builder = fat::Builder::new(fat::Options {
         size: *len,
@@ -182,8 +247,8 @@ fn write_own(
             builder.add_file(&file.path, file.bytes.as_slice())?;
         }
     }
-    builder.finish(&mut Window::new(canvas.clone(), *start))?;
-    Ok(())
+    let usage = builder.finish(&mut Window::new(canvas.clone(), *start))?;
+    Ok(ByteLen(usage.end.0))
 }
 
 fn partition(placed: &Placed) -> Partition {

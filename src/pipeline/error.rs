@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::digest::Sha256Digest;
 use crate::format::FolderError;
 use crate::{
-    boot, config, customize, format, fs, inspect, layers, ostree, output, partition, plan,
-    registry, selinux, trust,
+    boot, canvas, config, customize, format, fs, inspect, installer, layers, ostree, output,
+    partition, plan, registry, selinux, trust,
 };
 
 /// Why a build failed. Nothing is left behind but what was there before.
@@ -134,12 +134,65 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Which disks this machine has cannot be told.
+    #[error(transparent)]
+    Disks(#[from] installer::disks::DisksError),
+    /// No disk is meant, or it must not be overwritten.
+    #[error("{}", all(.0))]
+    Refused(Vec<installer::target::Refusal>),
+    /// Partitions that are to stay cannot stay.
+    #[error(transparent)]
+    Saved(#[from] installer::saved::SavedError),
+    /// What is on the target cannot be read.
+    #[error("looking at what is on `{device}`")]
+    TargetContent {
+        /// The device.
+        device: String,
+        /// Why not.
+        source: installer::content::ContentError,
+    },
+    /// The target cannot be had, read or written.
+    #[error("{doing} `{device}`")]
+    Target {
+        /// What was being done, as a gerund.
+        doing: &'static str,
+        /// The device.
+        device: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another device has taken the target's name.
+    #[error("`{device}` is not the disk any more that it was a moment ago")]
+    TargetChanged {
+        /// The device.
+        device: String,
+    },
+    /// The image is larger than the target.
+    #[error("`{device}` is too small for this image; it does not boot now")]
+    TargetFull {
+        /// The device.
+        device: String,
+    },
+    /// The target did not keep what was written.
+    #[error("verifying `{device}`")]
+    Verify {
+        /// The device.
+        device: String,
+        /// What is wrong.
+        source: canvas::VerifyError,
+    },
     /// A disk cannot be looked at.
     #[error(transparent)]
     Inspect(#[from] inspect::Error),
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
+}
+
+/// Everything that speaks against a disk.
+fn all(refusals: &[installer::target::Refusal]) -> String {
+    let texts: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 impl Error {

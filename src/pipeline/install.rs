@@ -123,7 +123,22 @@ pub struct Inputs<'a> {
     pub profile: &'a Profile,
     /// The plan's digest, which secrets of the installed system are salted with.
     pub seed: Sha256Digest,
+    /// What the installed system keeps of the story of its installation.
+    pub log: Option<Log<'a>>,
 }
+
+/// What happened so far, as text.
+#[derive(Clone, Copy)]
+pub struct Log<'a>(pub &'a (dyn Fn() -> Vec<u8> + Sync));
+
+impl std::fmt::Debug for Log<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+/// Where the installed system has it; for root only.
+pub const LOG: &str = "var/log/bootc-image-install.log";
 
 /// Everything about the deployment that the merged image decides.
 pub(super) struct Decisions {
@@ -285,7 +300,8 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         .map(|keys| ssh::tmpfiles(keys, root_link.as_deref()))
         .map(|text| Addition::file(ssh::PATH, 0o644, text));
     let others = customized.additions.iter().cloned();
-    let additions = keys.into_iter().chain(mounting).chain(others).collect();
+    let log = inputs.log.map(|log| Addition::file(LOG, 0o600, (log.0)()));
+    let additions = keys.into_iter().chain(mounting).chain(others).chain(log).collect();
     Ok(Decisions {
         drivers: DRIVERS.into_iter().filter(|driver| drivers.have(driver)).collect(),
         name: boot::os_release::pretty_name(files)?,

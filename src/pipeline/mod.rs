@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  open_source (trust) ─► install (import, deploy) ─► disk (parts, GPT) ─► artifacts (rename)
+//!                                                     onto (a device of this machine)
 //! ```
 //!
 //! Each step is a file. Nothing appears under its name before everything is complete: the canvas and
@@ -15,6 +16,7 @@ mod disk;
 mod entries;
 mod error;
 pub mod further;
+mod ground;
 pub mod import;
 pub mod inspect;
 pub mod install;
@@ -22,6 +24,7 @@ mod likely;
 pub mod medium;
 mod mounts;
 mod netboot;
+pub mod onto;
 mod parts;
 pub mod request;
 pub mod trust;
@@ -31,7 +34,7 @@ use std::sync::Arc;
 use crate::digest::Sha256Digest;
 use crate::plan::ids::Ids;
 use crate::plan::manifest::{Plan, SignatureRecord};
-use crate::plan::platform::{self, Platform};
+use crate::plan::platform::{self, Platform, Profile};
 use crate::plan::size::SizeRequest;
 use crate::plan::types::DiskType;
 use crate::progress::{Cancel, Event, Reporter};
@@ -54,33 +57,59 @@ pub fn build(
     cancel: &Cancel,
 ) -> Result<Outcome, Error> {
     artifacts::check(request)?;
-    reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
-    let (source, signature) = open_verified(request, reporter, cancel)?;
-    let image = source.image();
     let warnings = Recorder::new(reporter);
-    for message in request.notices.iter().chain(&image.warnings) {
-        warnings.report(Event::Warning { message: message.clone() });
-    }
-    let target = target(request, source.reference(), &warnings)?;
-    let time = stamp(request, image);
-    let (platform, notice) = platform::choose(request.platform, &request.types);
-    if let Some(message) = notice {
-        warnings.report(Event::Warning { message });
-    }
-    let plan = plan(request, platform, &target, time);
-    let seed = plan.digest();
-    let ids = ids(request, image.manifest_digest, seed);
+    let prepared = Prepared::new(request, &warnings, cancel)?;
     let context = Context { reporter: &warnings, cancel, threads: request.threads };
-    let profile = platform.profile();
-    let (source, target, ids, profile) = (&source, &target, &ids, &profile);
-    let inputs = install::Inputs { request, source, target, ids, time, profile, seed };
-    let signature = signature.map(|signature| tell(&signature, reporter.as_ref()));
+    let inputs = prepared.inputs(request);
+    let signature = prepared.signature.as_ref().map(|signature| tell(signature, reporter.as_ref()));
     let disk = disk::make(inputs, context)?;
+    let plan = prepared.plan.clone();
     let outcome = artifacts::write(disk, plan, signature, inputs, &warnings, context)?;
     if let Some(name) = &request.push {
         push(name, request, reporter, cancel)?;
     }
     Ok(outcome)
+}
+
+/// What is known before layers are read: the image, and every choice that does not need its content.
+struct Prepared {
+    source: Source,
+    signature: Option<Verified>,
+    target: TargetRef,
+    time: Timestamp,
+    profile: Profile,
+    plan: Plan,
+    seed: Sha256Digest,
+    ids: Ids,
+}
+
+impl Prepared {
+    fn new(request: &Request, warnings: &Recorder<'_>, cancel: &Cancel) -> Result<Self, Error> {
+        let reporter = warnings.inner;
+        reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
+        let (source, signature) = open_verified(request, reporter, cancel)?;
+        let image = source.image();
+        for message in request.notices.iter().chain(&image.warnings) {
+            warnings.report(Event::Warning { message: message.clone() });
+        }
+        let target = target(request, source.reference(), warnings)?;
+        let time = stamp(request, image);
+        let (platform, notice) = platform::choose(request.platform, &request.types);
+        if let Some(message) = notice {
+            warnings.report(Event::Warning { message });
+        }
+        let plan = plan(request, platform, &target, time);
+        let seed = plan.digest();
+        let ids = ids(request, image.manifest_digest, seed);
+        let profile = platform.profile();
+        Ok(Self { source, signature, target, time, profile, plan, seed, ids })
+    }
+
+    fn inputs<'a>(&'a self, request: &'a Request) -> install::Inputs<'a> {
+        let Self { source, target, ids, profile, time, seed, .. } = self;
+        let (time, seed) = (*time, *seed);
+        install::Inputs { request, source, target, ids, time, profile, seed, log: None }
+    }
 }
 
 /// Pushes the containerDisk, which stays if the registry does not take it.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
-use crate::canvas::{Canvas, FileCanvas, Window};
-use crate::format::Extents;
+use super::ground::Ground;
+use crate::canvas::{Canvas, Window};
 use crate::fs::ext4;
 use crate::output::Pending;
 use crate::plan::layout::Ext4;
@@ -23,8 +23,8 @@ use crate::volume::{Inode, Timestamp, Volume as _};
 const GROWTH: u64 = 1024;
 const STEP: u64 = 4 << 20;
 
-/// An ext4 in a file.
-pub(super) type Writer = ext4::Writer<Window<FileCanvas>>;
+/// An ext4 of a disk.
+pub(super) type Writer = ext4::Writer<Window<Ground>>;
 
 /// What an ext4 that was planned is made with.
 pub(super) fn options(planned: &Ext4, time: Timestamp) -> ext4::Options {
@@ -67,14 +67,14 @@ impl Waiting {
 
     /// A file with an ext4 to be filled.
     pub(super) fn ext4(&mut self, planned: &Ext4, least: ByteLen) -> Result<Writer, Error> {
-        let canvas = Window::new(FileCanvas::new(self.create()?), ByteOffset(0));
+        let canvas = Window::new(Ground::file(&self.create()?), ByteOffset(0));
         Ok(ext4::Writer::create(canvas, further_options(planned, least, self.time))?)
     }
 
     /// A copy of a file of the root file system.
     pub(super) fn copy(&mut self, root: &Writer, inode: Inode) -> Result<Arc<File>, Error> {
         let file = self.create()?;
-        let mut canvas = FileCanvas::new(Arc::clone(&file));
+        let mut canvas = Ground::file(&file);
         let mut buffer = vec![0; 1 << 20];
         let mut offset = 0;
         loop {
@@ -94,11 +94,15 @@ impl Waiting {
 }
 
 /// Copies what a file holds to `start` of the canvas.
-pub(super) fn put(from: &Arc<File>, canvas: &mut FileCanvas, start: ByteOffset) -> io::Result<()> {
+pub(super) fn put<C: Canvas>(
+    from: &Arc<File>,
+    canvas: &mut C,
+    start: ByteOffset,
+) -> io::Result<()> {
     let len = from.metadata()?.len();
-    let source = FileCanvas::new(Arc::clone(from));
+    let source = Ground::file(from);
     let mut buffer = vec![0; buffer_len(STEP)];
-    for part in Extents::new(from, len) {
+    for part in source.held(0..len) {
         for step in steps(&part, STEP) {
             let bytes = &mut buffer[..buffer_len(step.end - step.start)];
             source.read_at(ByteOffset(step.start), bytes)?;
@@ -108,9 +112,9 @@ pub(super) fn put(from: &Arc<File>, canvas: &mut FileCanvas, start: ByteOffset) 
     Ok(())
 }
 
-/// Moves `len` bytes within a file; where they were and are no more, it reads as zeros.
+/// Moves `len` bytes within a disk; where they were and are no more, it reads as zeros.
 pub(super) fn shift(
-    file: &Arc<File>,
+    canvas: &mut Ground,
     from: ByteOffset,
     to: ByteOffset,
     len: ByteLen,
@@ -121,15 +125,11 @@ pub(super) fn shift(
     }
     let end = from.0.saturating_add(len.0);
     let most = STEP.min(distance);
-    let mut all: Vec<Range<u64>> = Extents::new(file, end)
-        .filter(|part| part.end > from.0)
-        .map(|part| part.start.max(from.0)..part.end)
-        .flat_map(|part| steps(&part, most).collect::<Vec<_>>())
-        .collect();
+    let held = canvas.held(from.0..end);
+    let mut all: Vec<Range<u64>> = held.iter().flat_map(|part| steps(part, most)).collect();
     if to > from {
         all.reverse();
     }
-    let mut canvas = FileCanvas::new(Arc::clone(file));
     let mut buffer = vec![0; buffer_len(most)];
     for step in all {
         let len = step.end - step.start;
@@ -172,7 +172,7 @@ mod tests {
 
     fn bytes(file: &File, start: u64, len: u64) -> Vec<u8> {
         let mut bytes = vec![0; buffer_len(len)];
-        FileCanvas::new(Arc::new(file.try_clone().unwrap()))
+        Ground::file(&Arc::new(file.try_clone().unwrap()))
             .read_at(ByteOffset(start), &mut bytes)
             .unwrap();
         bytes
@@ -185,7 +185,8 @@ mod tests {
         for (from, to) in [(64, 68), (64, 4000), (64, 20_000), (64, 0), (64, 60)] {
             let file = file(&parts, 9500 * K);
             let before = bytes(&file, 64 * K, 9436 * K);
-            shift(&file, ByteOffset(from * K), ByteOffset(to * K), ByteLen(9436 * K)).unwrap();
+            let (from_byte, to_byte) = (ByteOffset(from * K), ByteOffset(to * K));
+            shift(&mut Ground::file(&file), from_byte, to_byte, ByteLen(9436 * K)).unwrap();
             assert!(bytes(&file, to * K, 9436 * K) == before, "to {to}");
             let end = (to.min(9500)) * K;
             if to > from {
@@ -201,7 +202,7 @@ mod tests {
     fn what_is_put_keeps_its_holes() {
         let from = file(&[(0, 10_000), (5 << 20, 70_000)], 6 << 20);
         let target = Arc::new(tempfile::tempfile().unwrap());
-        put(&from, &mut FileCanvas::new(Arc::clone(&target)), ByteOffset(1 << 20)).unwrap();
+        put(&from, &mut Ground::file(&target), ByteOffset(1 << 20)).unwrap();
         assert!(bytes(&target, 1 << 20, 6 << 20) == bytes(&from, 0, 6 << 20));
         assert!(bytes(&target, 0, 1 << 20).iter().all(|byte| *byte == 0));
     }

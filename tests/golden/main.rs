@@ -73,6 +73,7 @@ fn install_image(layout: &Path) -> Result<(MemoryVolume, Ids), pipeline::Error> 
         time: TIME,
         profile: &Platform::Generic.profile(),
         seed: Sha256Digest::of(b""),
+        log: None,
     };
     let mut another = |_: &_, _| Ok(MemoryVolume::default());
     let installed = install(MemoryVolume::default(), &mut another, inputs, context(&cancel))?;

@@ -25,7 +25,7 @@ mod text;
 pub(super) fn run(args: &InspectArgs, around: &Surroundings) -> ExitCode {
     let scratch = Scratch::new(&around.temporary);
     let build = build_args(args);
-    let screen = progress::screen(&build, around);
+    let screen = progress::screen(&build.work, around);
     let told = match meant(&args.what) {
         Meant::Disk(path) => pipeline::inspect::disk(&path, &scratch)
             .map(|report| told(&report, args.format, text::disk)),
@@ -96,9 +96,9 @@ fn build_args(args: &InspectArgs) -> BuildArgs {
     let Ok(Args { command: Command::Build(mut build) }) = parsed else {
         unreachable!("a build takes any word for an image");
     };
-    build.arch = args.arch;
+    build.system.arch = args.arch;
     build.access.clone_from(&args.access);
-    build.progress = args.progress;
+    build.work.progress = args.progress;
     *build
 }
 

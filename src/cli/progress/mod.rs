@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use super::args::{BuildArgs, ProgressStyle};
+use super::args::{ProgressStyle, WorkArgs};
 use super::report::Report;
 use super::surroundings::Surroundings;
 use crate::progress::{Event, Reporter};
@@ -22,7 +22,7 @@ pub(super) trait Screen: Reporter {
 }
 
 /// What was asked for.
-pub(super) fn screen(args: &BuildArgs, around: &Surroundings) -> Arc<dyn Screen> {
+pub(super) fn screen(args: &WorkArgs, around: &Surroundings) -> Arc<dyn Screen> {
     let colour = has_colour(around);
     let style = if args.quiet { ProgressStyle::None } else { args.progress };
     let moves = io::stderr().is_terminal() && around.terminal_moves;

@@ -47,7 +47,7 @@ fn nothing_typed_means_the_defaults() {
     assert_eq!(request.stateroot, None);
     assert_eq!(request.ids, Ids::Derived);
     assert_eq!(request.qcow2_compression, Qcow2Compression::Deflate);
-    assert_eq!(request.boot_loader, BootLoader::FromImage);
+    assert_eq!(request.boot_loader, crate::pipeline::BootLoader::FromImage);
     assert_eq!(request.source_date_epoch, None);
     assert_eq!(request.threads, 3);
     assert_eq!(request.authfile, None);

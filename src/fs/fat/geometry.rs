@@ -71,10 +71,14 @@ impl Geometry {
 
     /// Where a chain's first cluster starts; `None` when the chain is empty.
     pub fn cluster_offset(&self, chain: Chain) -> Option<ByteOffset> {
-        let index = u64::from(chain.first.checked_sub(2)?);
+        Some(self.end_of(chain.first.checked_sub(2)?))
+    }
+
+    /// Where so many clusters end.
+    pub fn end_of(&self, clusters: u32) -> ByteOffset {
         let data = u64::from(self.reserved_sectors) + 2 * u64::from(self.fat_sectors);
-        let sector = data + index * u64::from(self.cluster_sectors);
-        Some(ByteOffset(sector * u64::from(self.sector_bytes)))
+        let sector = data + u64::from(clusters) * u64::from(self.cluster_sectors);
+        ByteOffset(sector * u64::from(self.sector_bytes))
     }
 }
 

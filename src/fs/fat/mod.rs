@@ -70,6 +70,9 @@ pub struct Usage {
     pub used_clusters: u32,
     /// All clusters.
     pub clusters: u32,
+    /// Where that ends what must be as it was written, zeros where nothing was: clusters that hold
+    /// something are the first.
+    pub end: ByteOffset,
 }
 
 /// Why there is no file system.
@@ -194,7 +197,8 @@ impl Builder {
         sectors::write_fats(&self.geometry, &layout.chains(), canvas)?;
         sectors::write_heads(&self.geometry, &self.options, &self.label, used, canvas)?;
         let Geometry { clusters, .. } = self.geometry;
-        Ok(Usage { cluster_bytes: self.geometry.cluster_bytes(), used_clusters: used, clusters })
+        let (cluster_bytes, end) = (self.geometry.cluster_bytes(), self.geometry.end_of(used));
+        Ok(Usage { cluster_bytes, used_clusters: used, clusters, end })
     }
 
     fn write_clusters(&self, layout: &Layout<'_>, canvas: &mut impl Canvas) -> io::Result<()> {
