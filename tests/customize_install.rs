@@ -42,6 +42,7 @@ fn installed(settings: Settings) -> Installed<MemoryVolume> {
         time: Timestamp { secs: 20_000 * 86_400, nanos: 0 },
         profile: &Platform::Generic.profile(),
         seed,
+        log: None,
     };
     let context = Context { reporter: &Silent, cancel: &cancel, threads: 1 };
     let mut another = |_: &_, _| Ok(MemoryVolume::default());

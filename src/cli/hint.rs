@@ -15,6 +15,7 @@ use crate::boot::BootError;
 use crate::config::blueprint::{BlueprintError, Problem, Wrong};
 use crate::customize;
 use crate::inspect;
+use crate::installer::target::Refusal;
 use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::{self, LayerError};
@@ -61,6 +62,8 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::NoLiveInitramfs { .. } => Some(LIVE.to_owned()),
             pipeline::Error::Output(error) => of_output(error),
             pipeline::Error::Inspect(error) => of_inspect(error),
+            pipeline::Error::Refused(against) => of_refusals(against),
+            pipeline::Error::Verify { .. } => Some("the disk is failing: use another".into()),
             _ => None,
         };
     }
@@ -91,6 +94,19 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_trust))
         .or_else(|| error.downcast_ref().and_then(of_key))
         .or_else(|| error.downcast_ref().and_then(of_io))
+}
+
+/// Only when one thing speaks against a disk is it enough to change that.
+fn of_refusals(against: &[Refusal]) -> Option<String> {
+    let [refusal] = against else { return None };
+    Some(match refusal {
+        Refusal::HoldsData { .. } => {
+            "if that may be lost, say so with `--wipe`, or `wipe = true` in `install.toml`".into()
+        }
+        Refusal::NotADisk { disk, .. } => format!("did you mean `{disk}`?"),
+        Refusal::InUse { .. } => "unmount what is on it, and stop what is made of it".into(),
+        _ => return None,
+    })
 }
 
 fn of_blueprint(error: &BlueprintError) -> Option<String> {

@@ -108,7 +108,7 @@ pub fn install(
         let message = format!("no partition of `{}` is labelled `{}`", disk.path(), glob.as_str());
         warnings.report(Event::Warning { message });
     }
-    reporter.report(Event::Detail { message: format!("`{}`: {content}", disk.title()) });
+    reporter.report(Event::Detail { message: format!("`{}` holds: {content}", disk.path()) });
     let request = Request {
         size: SizeRequest::Exact(usable(disk, &saved)),
         sector_size: sector,
