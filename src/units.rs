@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A mebibyte, the alignment of partitions.
 pub const MIB: u64 = 1 << 20;
 /// A gibibyte.
@@ -15,7 +17,9 @@ pub const GIB: u64 = 1 << 30;
 pub struct ByteOffset(pub u64);
 
 /// A length in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct ByteLen(pub u64);
 
 /// The logical sector size of a disk.

@@ -17,6 +17,16 @@ pub enum Error {
     /// The image cannot be had, or is not one we can use.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// The source has another image than the one that is wanted.
+    #[error("`{source_text}` is the image {}, not {}", .found.to_oci(), .expected.to_oci())]
+    OtherImage {
+        /// The source as typed.
+        source_text: String,
+        /// Digest of the manifest that is wanted.
+        expected: Sha256Digest,
+        /// Digest of the manifest that is there.
+        found: Sha256Digest,
+    },
     /// No signature by the user's keys.
     #[error("verifying the image with the keys of `--verify-key`")]
     Signature(#[source] trust::Error),

@@ -11,6 +11,7 @@
 mod ahead;
 mod artifacts;
 mod boot_loader;
+pub mod carried;
 mod composefs;
 mod disk;
 mod entries;
@@ -159,6 +160,14 @@ fn open_any(
     }
     let options = options(request, reporter, cancel);
     let source = Source::open(&request.source, &options)?;
+    let found = source.image().manifest_digest;
+    if let Some(expected) = request.digest.filter(|expected| *expected != found) {
+        return Err(Error::OtherImage {
+            source_text: request.source_text.clone(),
+            expected,
+            found,
+        });
+    }
     // By now a short name is completed.
     let signature = trust::Gate::new(&request.trust, source.reference())?.admit(&source)?;
     Ok((source, signature))

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::trust::Trust;
+use crate::digest::Sha256Digest;
 use crate::output::Owner;
 use crate::plan::platform::Platform;
 use crate::plan::size::SizeRequest;
@@ -34,7 +37,8 @@ pub enum Ids {
 }
 
 /// Whether the disk gets a boot loader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BootLoader {
     /// The image's own, on the ESP.
     FromImage,
@@ -43,7 +47,8 @@ pub enum BootLoader {
 }
 
 /// Whether the disk boots from BIOS too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Bios {
     /// Where the machine has BIOS and the image brings what it takes.
     Auto,
@@ -71,6 +76,8 @@ pub struct Request {
     pub source: Reference,
     /// The source as typed, for messages and as the fall-back target.
     pub source_text: String,
+    /// Digest of the manifest that the source must lead to, when only one will do.
+    pub digest: Option<Sha256Digest>,
     /// Architecture to choose from an index and to demand of the image.
     pub arch: Arch,
     /// What the installed system updates from; the source when not given.
@@ -139,6 +146,7 @@ impl Request {
         Self {
             source,
             source_text,
+            digest: None,
             arch,
             target: None,
             types: vec![DiskType::Qcow2],

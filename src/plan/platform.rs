@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::types::DiskType;
 use crate::spec::Arch;
@@ -17,7 +17,7 @@ use crate::spec::Arch;
 const TABLE: &str = include_str!("../../bootloaders/platforms.toml");
 
 /// A place where disks run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
     /// Anywhere: nothing is added to what the image says.

@@ -1,11 +1,11 @@
 //! How an owner, or the image, wants the disk to be laid out.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::ByteLen;
 
 /// A wish for the partitions. What a machine needs to boot is added where it is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskLayout {
     /// Least sizes of file systems of the usual layout, and further file systems.
     FileSystems(Vec<FileSystemSize>),
@@ -14,7 +14,8 @@ pub enum DiskLayout {
 }
 
 /// A file system that gets at least a size.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileSystemSize {
     /// Where it is mounted: absolute, without a slash at the end.
     pub mountpoint: String,
@@ -23,7 +24,8 @@ pub struct FileSystemSize {
 }
 
 /// A whole table.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartitionTable {
     /// The disk's least size.
     pub min_size: Option<ByteLen>,
@@ -42,7 +44,8 @@ pub struct PartitionTable {
 }
 
 /// A partition.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartitionWish {
     /// Its least size; the usual one when not given. It grows with its content.
     pub min_size: Option<ByteLen>,
@@ -61,7 +64,8 @@ pub struct PartitionWish {
 }
 
 /// What a partition holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Payload {
     /// Nothing.
     #[default]
@@ -81,7 +85,8 @@ pub enum Payload {
 }
 
 /// A file system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileSystemWish {
     /// Its type.
     pub kind: FileSystemKind,
@@ -96,7 +101,7 @@ pub struct FileSystemWish {
 }
 
 /// A type of file system that we write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileSystemKind {
     /// ext4.
     Ext4,
@@ -105,7 +110,7 @@ pub enum FileSystemKind {
 }
 
 /// How the installed system mounts what is on its disk, `/` aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Mounts {
     /// Units of systemd's in `/etc/systemd/system`.
     #[default]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
 
@@ -16,7 +16,8 @@ pub mod users;
 pub use users::{Group, Password, User, is_private_key};
 
 /// Everything about the installed system that an owner may set.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Accounts to make or change.
     pub users: Vec<User>,
@@ -65,7 +66,8 @@ impl Settings {
 }
 
 /// Permission bits and owners of what is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Access {
     /// Permission bits (0 to 0o7777); 0644 for files and 0755 for directories when not given.
     pub mode: Option<u16>,
@@ -76,7 +78,7 @@ pub struct Access {
 }
 
 /// An owner or a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     /// By name, as the deployment's `passwd` or `group` will know it.
     Name(String),
@@ -85,7 +87,8 @@ pub enum Owner {
 }
 
 /// A directory to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DirectorySetting {
     /// Absolute path in the deployment.
     pub path: String,
@@ -96,7 +99,8 @@ pub struct DirectorySetting {
 }
 
 /// A file to write; one that the image has is replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileSetting {
     /// Absolute path in the deployment.
     pub path: String,
@@ -107,7 +111,8 @@ pub struct FileSetting {
 }
 
 /// Language and keyboard.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Locale {
     /// `LANG` first, further languages after it (`LANGUAGE`).
     pub languages: Vec<String>,
@@ -116,7 +121,8 @@ pub struct Locale {
 }
 
 /// Time zone and servers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Time {
     /// A zone's name (`Europe/Berlin`).
     pub zone: Option<String>,
@@ -125,7 +131,8 @@ pub struct Time {
 }
 
 /// Units of systemd's, with their suffix (`sshd.service`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Units {
     /// Started as their `[Install]` section says.
     pub enabled: Vec<String>,
@@ -136,7 +143,8 @@ pub struct Units {
 }
 
 /// Files of a NoCloud seed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CloudInit {
     /// `user-data`.
     pub user_data: Vec<u8>,
@@ -149,7 +157,7 @@ pub struct CloudInit {
 }
 
 /// What Ignition does at the first boot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ignition {
     /// It runs, with what the platform gives.
     FirstBoot,
@@ -160,7 +168,8 @@ pub enum Ignition {
 }
 
 /// GRUB's terminals.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GrubConsole {
     /// `terminal_input`.
     pub input: Vec<String>,

@@ -1,9 +1,10 @@
 //! Accounts and groups.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An account to make, or to change where the image has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct User {
     /// Its name.
     pub name: String,
@@ -37,7 +38,7 @@ pub fn is_private_key(text: &str) -> bool {
 }
 
 /// A password.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Password {
     /// As it is typed; stored as a hash.
     Plain(String),
@@ -55,7 +56,8 @@ impl std::fmt::Debug for Password {
 }
 
 /// A group to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Group {
     /// Its name.
     pub name: String,
