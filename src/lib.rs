@@ -39,8 +39,8 @@
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`units`], [`digest`], [`progress`],
-//! [`output`].
+//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`text`], [`units`], [`digest`],
+//! [`progress`], [`output`].
 //!
 //! # Invariants, mostly absences
 //!
@@ -82,6 +82,7 @@ pub mod selinux;
 pub mod settings;
 pub mod spec;
 pub mod stream;
+pub mod text;
 pub mod tree;
 pub mod trust;
 pub mod units;

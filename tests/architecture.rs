@@ -18,6 +18,7 @@ const GROUND_FLOOR: &[&str] = &[
     "settings",
     "spec",
     "stream",
+    "text",
     "tree",
     "units",
     "volume",

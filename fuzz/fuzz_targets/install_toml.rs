@@ -2,5 +2,7 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    bootc_image::installer::config::fuzz_install(bytes);
+    use bootc_image::config::blueprint::InstallFile;
+    let _ = bootc_image::installer::config::from_kargs(bytes);
+    let _ = InstallFile::parse("install.toml", bytes);
 });

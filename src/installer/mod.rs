@@ -3,7 +3,7 @@
 //!
 //! | file | question | knows |
 //! |---|---|---|
-//! | [`config`] | what does the owner want? | `install.toml`, kernel arguments |
+//! | [`config`] | what does the owner want? | kernel arguments, wishes of `install.toml` |
 //! | [`disks`] | which disks are there, and which are in use? | `/sys/block`, `/proc` |
 //! | [`content`] | what is on a disk? | a device's first and last bytes |
 //! | [`target`] | which disk is meant, and may it go? | the facts of the three above |
@@ -23,4 +23,5 @@ pub mod content;
 pub mod disks;
 pub mod saved;
 pub mod target;
-mod text;
+
+use crate::text;

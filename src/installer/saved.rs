@@ -5,10 +5,9 @@
 //!  ├── new partitions ┤        │ saved  │ saved │                    │ backup GPT │
 //! ```
 //!
-//! A partition whose label matches a glob is saved: `*` is any text, `?` one character, all else
-//! itself, capitals included. What is saved must be one block at the tail: from the first of them
-//! on, every partition is saved, and all that is new ends before it. Then nothing has to be moved,
-//! and one number keeps whoever writes away from them ([`Saved::start`]).
+//! A partition whose label matches a [`Glob`] is saved. What is saved must be one block at the tail:
+//! from the first of them on, every partition is saved, and all that is new ends before it. Then
+//! nothing has to be moved, and one number keeps whoever writes away from them ([`Saved::start`]).
 //!
 //! It is an error when that cannot be, or when the table does not say plainly where partitions are:
 //! a master boot record, which has no labels; two copies that differ; sectors that are not the
@@ -17,21 +16,11 @@
 
 use super::content::{Content, Gpt, GptPartition, Health, Table};
 use super::text;
+pub use crate::settings::install::Glob;
 use crate::units::{ByteLen, ByteOffset, SectorSize};
 
-/// No label has more: 36 UTF-16 units, and as many `*` between them.
-const MOST_CHARACTERS: usize = 80;
 /// What the entries of the backup table have at least.
 const BACKUP_ENTRIES_BYTES: u64 = 128 * 128;
-
-/// A pattern of labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glob(String);
-
-/// What is no pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no pattern of labels: 1 to {MOST_CHARACTERS} characters")]
-pub struct GlobError(String);
 
 /// The partitions that survive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,46 +92,6 @@ pub enum SavedError {
         /// Where the new layout ends.
         new_end: ByteOffset,
     },
-}
-
-impl Glob {
-    /// From its text.
-    pub fn parse(text: &str) -> Result<Self, GlobError> {
-        let is_glob = !text.is_empty() && text.chars().count() <= MOST_CHARACTERS;
-        if is_glob { Ok(Self(text.to_owned())) } else { Err(GlobError(text::tame(text))) }
-    }
-
-    /// As it is written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether a label matches. Steps back to the last `*` only, so time is bounded by the product
-    /// of both lengths.
-    pub fn matches(&self, label: &str) -> bool {
-        let (glob, label): (Vec<char>, Vec<char>) =
-            (self.0.chars().collect(), label.chars().collect());
-        let (mut at, mut seen, mut star) = (0, 0, None);
-        while seen < label.len() {
-            match (glob.get(at), star) {
-                (Some('*'), _) => {
-                    star = Some((at, seen));
-                    at += 1;
-                }
-                (Some(c), _) if *c == '?' || *c == label[seen] => {
-                    at += 1;
-                    seen += 1;
-                }
-                (_, Some((star_at, taken))) => {
-                    star = Some((star_at, taken + 1));
-                    at = star_at + 1;
-                    seen = taken + 1;
-                }
-                (_, None) => return false,
-            }
-        }
-        glob[at..].iter().all(|c| *c == '*')
-    }
 }
 
 impl Saved {
@@ -284,31 +233,6 @@ mod tests {
             partition(4, "data-b", 65, 10),
             partition(3, "data-a", 55, 10),
         ]
-    }
-
-    #[test]
-    fn globs_match_as_a_shells_do() {
-        let cases = [
-            ("data", "data", true),
-            ("data", "Data", false),
-            ("data*", "data", true),
-            ("data*", "data-1", true),
-            ("*data", "my data", true),
-            ("*a*b*", "xaxbx", true),
-            ("*a*b", "aab", true),
-            ("*a*b", "aba", false),
-            ("d?ta", "däta", true),
-            ("d?ta", "dta", false),
-            ("?", "", false),
-            ("*", "", true),
-            ("**", "x", true),
-            ("[ab]", "a", false),
-        ];
-        for (glob, label, expected) in cases {
-            assert_eq!(Glob::parse(glob).unwrap().matches(label), expected, "{glob} {label}");
-        }
-        assert!(Glob::parse("").is_err());
-        assert!(Glob::parse(&"*".repeat(81)).is_err());
     }
 
     #[test]

@@ -1,11 +1,7 @@
 //! Which disk is meant, and whether it may be overwritten. Pure: facts in, a decision out.
 //!
-//! | `target` | means |
-//! |---|---|
-//! | `/dev/vda` | the disk whose device file that is; links are resolved by the caller |
-//! | `serial:S` | the disk with that serial number or WWID, capitals aside |
-//! | `only` | the one candidate there is |
-//! | `smallest`, `largest` | of the candidates, if no two tie |
+//! How an owner names a disk is told where [`Target`] is. For a path, links are resolved by the
+//! caller.
 //!
 //! A *candidate* is a disk that could be written: no CD-ROM, no loop device, not made of other
 //! devices, not read-only, not empty, and not the medium that the installer runs from. Who is
@@ -15,38 +11,11 @@
 //! Everything that speaks against a disk is told at once. `wipe` overrules that it holds data, and
 //! nothing else. An [`Approved`] disk comes from [`approve`] only: who writes asks for one.
 
-use std::fmt;
-
 use super::content::Content;
 use super::disks::{DeviceNumber, Disk, Kind, Use};
 use super::text;
+pub use crate::settings::install::Target;
 use crate::units::{ByteLen, SectorSize};
-
-/// How a serial number is told from a path.
-const SERIAL: &str = "serial:";
-const DEVICES: &str = "/dev/";
-/// Longer than any path or serial number.
-const LIMIT_BYTES: usize = 4096;
-
-/// How an owner names a disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// By its device file.
-    Path(String),
-    /// By its serial number or WWID.
-    Serial(String),
-    /// The only one.
-    Only,
-    /// The smallest.
-    Smallest,
-    /// The largest.
-    Largest,
-}
-
-/// What is said as a target, and names no disk.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a path like `/dev/vda`, nor `serial:…`, `only`, `smallest` or `largest`")]
-pub struct TargetError(pub String);
 
 /// What a disk must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,45 +144,6 @@ pub struct PassedOver {
     pub disk: String,
     /// What it is.
     pub because: &'static str,
-}
-
-impl Target {
-    /// From the words of `install.toml` and of kernel arguments.
-    pub fn parse(text: &str) -> Result<Self, TargetError> {
-        let wrong = || TargetError(text::tame(text));
-        if text.len() > LIMIT_BYTES {
-            return Err(wrong());
-        }
-        match text {
-            "only" => Ok(Self::Only),
-            "smallest" => Ok(Self::Smallest),
-            "largest" => Ok(Self::Largest),
-            _ => match text.strip_prefix(SERIAL).map(str::trim) {
-                Some(serial) if !serial.is_empty() => Ok(Self::Serial(serial.to_owned())),
-                None if is_device(text) => Ok(Self::Path(text.to_owned())),
-                _ => Err(wrong()),
-            },
-        }
-    }
-}
-
-/// A path below `/dev` that goes nowhere else.
-fn is_device(path: &str) -> bool {
-    let parts = path.strip_prefix(DEVICES).map(|rest| rest.split('/'));
-    let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
-    parts.is_some_and(|mut parts| parts.all(is_name))
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => f.write_str(&text::tame(path)),
-            Self::Serial(serial) => write!(f, "{SERIAL}{}", text::tame(serial)),
-            Self::Only => f.write_str("only"),
-            Self::Smallest => f.write_str("smallest"),
-            Self::Largest => f.write_str("largest"),
-        }
-    }
 }
 
 impl<'d> Approved<'d> {

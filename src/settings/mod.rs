@@ -2,7 +2,7 @@
 //!
 //! `config` reads them from a blueprint and checks each by itself; `customize` turns [`Settings`] into
 //! files of the deployment; `plan` lays out a disk as [`disk::DiskLayout`] says; the pipeline carries
-//! them around. Nothing here is about how a blueprint spells them.
+//! them around. [`install`] is about the way onto a disk. Nothing here is about how files spell them.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha256Digest;
 
 pub mod disk;
+pub mod install;
 pub mod users;
 
 pub use users::{Group, Password, User, is_private_key};

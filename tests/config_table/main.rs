@@ -1,5 +1,5 @@
 //! Blueprints as people write them, each with what becomes of it: good ones in [`valid`], wrong ones
-//! in [`invalid`]. [`schema`] holds the published JSON schema to the same tables.
+//! in [`invalid`]; and what an installer is told, in [`install`]. [`schema`] holds the published JSON schema to the same tables.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail this way")]
 
@@ -7,6 +7,7 @@ use bootc_image::config::blueprint::{Blueprint, BlueprintError};
 
 mod command;
 mod docs;
+mod install;
 mod invalid;
 mod mutations;
 mod schema;

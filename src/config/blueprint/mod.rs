@@ -16,6 +16,7 @@
 //! | `first_boot` | `ignition`, `cloud_init`, `credentials` |
 //! | `filesystems`, `partitions` | `filesystem`, `disk` |
 //! | `embedded`, `disk_yaml` | what the image itself says about its disk |
+//! | `install_file` | `[install]`, beside a blueprint in the file of an installer |
 //!
 //! Rules for all: an unknown key is an error, which names the key's full path and the nearest known
 //! one; everything that is wrong with a file is told at once; `null` is as good as no key; nothing
@@ -36,6 +37,7 @@ mod embedded;
 mod error;
 mod filesystems;
 mod first_boot;
+mod install_file;
 mod partitions;
 mod placed;
 mod reader;
@@ -48,6 +50,7 @@ mod tests;
 pub use document::Position;
 pub use embedded::{EmbeddedError, ImageDisk};
 pub use error::{BlueprintError, Problem, Wrong};
+pub use install_file::InstallFile;
 
 /// The JSON schema of what [`Blueprint::parse`] takes.
 pub const SCHEMA: &str = include_str!("../../../docs/config.schema.json");
@@ -108,8 +111,15 @@ fn unwrapped<'a>(root: &'a Node, findings: &'a Findings) -> Field<'a> {
 }
 
 fn read(root: &Node, findings: &Findings) -> Blueprint {
-    unwrapped(root, findings).table(top).unwrap_or_default()
+    let blueprint = |table: &mut Table<'_>| {
+        table.refuse(&[("install", FOR_INSTALLERS)]);
+        top(table)
+    };
+    unwrapped(root, findings).table(blueprint).unwrap_or_default()
 }
+
+const FOR_INSTALLERS: &str =
+    "it says how an installer installs: give its file as `--installer-config`";
 
 const IN_THE_IMAGE: &str = "packages come with the image: install them in its Containerfile";
 

@@ -5,9 +5,9 @@
 //! with one key the last counts, so that one typed in the boot menu wins. An argument of ours that
 //! is not understood is an error: it may be the one that protects a disk.
 
-use super::super::target::Target;
 use super::super::text;
-use super::{Ids, Then, Wishes, Wrong};
+use super::{Ids, Target, Then, Wishes};
+use crate::settings::install::WordError;
 
 /// What our arguments begin with.
 pub const PREFIX: &str = "bootc-image.install.";
@@ -23,13 +23,39 @@ pub struct KargError {
     /// The argument.
     pub karg: String,
     /// What is wrong with it.
-    pub wrong: Wrong,
+    pub wrong: KargProblem,
+}
+
+/// What is wrong with a kernel argument of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KargProblem {
+    /// Longer than all arguments may be together.
+    #[error("longer than {limit_bytes} bytes")]
+    TooLong {
+        /// What they may have.
+        limit_bytes: usize,
+    },
+    /// A key that means nothing.
+    #[error("unknown key{}", did_you_mean(*.nearest))]
+    UnknownKey {
+        /// A known key that is spelt nearly so.
+        nearest: Option<&'static str>,
+    },
+    /// A key that needs a value.
+    #[error("has no value")]
+    NoValue,
+    /// A value that is no boolean.
+    #[error("is neither true nor false")]
+    NoBoolean,
+    /// A value that its key cannot have.
+    #[error(transparent)]
+    Word(#[from] WordError),
 }
 
 /// What the kernel's command line says.
 pub fn from_kargs(command_line: &[u8]) -> Result<Wishes, KargError> {
     if command_line.len() > LIMIT_BYTES {
-        let wrong = Wrong::Syntax(format!("longer than {LIMIT_BYTES} bytes"));
+        let wrong = KargProblem::TooLong { limit_bytes: LIMIT_BYTES };
         return Err(KargError { karg: "/proc/cmdline".to_owned(), wrong });
     }
     let command_line = String::from_utf8_lossy(command_line);
@@ -72,29 +98,29 @@ fn ours(key: &str) -> Option<&str> {
     key.strip_prefix(PREFIX.replace('-', "_").as_str())
 }
 
-fn set(wishes: &mut Wishes, key: &str, value: Option<&str>) -> Result<(), Wrong> {
-    let needed = || value.filter(|value| !value.is_empty()).ok_or_else(|| bad("has no value"));
+fn set(wishes: &mut Wishes, key: &str, value: Option<&str>) -> Result<(), KargProblem> {
+    let needed = || value.filter(|value| !value.is_empty()).ok_or(KargProblem::NoValue);
     match key {
         "config" => wishes.config = Some(needed()?.to_owned()),
         "debug" => wishes.debug = Some(boolean(value)?),
-        "ids" => wishes.ids = Some(Ids::parse(needed()?).map_err(Wrong::BadValue)?),
-        "target" => wishes.target = Some(Target::parse(needed()?).map_err(bad)?),
-        "then" => wishes.then = Some(Then::parse(needed()?).map_err(Wrong::BadValue)?),
+        "ids" => wishes.ids = Some(Ids::parse(needed()?)?),
+        "target" => wishes.target = Some(Target::parse(needed()?)?),
+        "then" => wishes.then = Some(Then::parse(needed()?)?),
         "unattended" => wishes.unattended = Some(boolean(value)?),
         "wipe" => wishes.wipe = Some(boolean(value)?),
-        _ => return Err(Wrong::UnknownKey { nearest: text::nearest(key, &KEYS) }),
+        _ => return Err(KargProblem::UnknownKey { nearest: text::nearest(key, &KEYS) }),
     }
     Ok(())
 }
 
-fn boolean(value: Option<&str>) -> Result<bool, Wrong> {
+fn boolean(value: Option<&str>) -> Result<bool, KargProblem> {
     match value {
         None | Some("1" | "yes" | "true" | "on") => Ok(true),
         Some("0" | "no" | "false" | "off") => Ok(false),
-        Some(_) => Err(bad("is neither true nor false")),
+        Some(_) => Err(KargProblem::NoBoolean),
     }
 }
 
-fn bad(why: impl ToString) -> Wrong {
-    Wrong::BadValue(why.to_string())
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
 }

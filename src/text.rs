@@ -1,11 +1,11 @@
-//! Texts that devices and files bring along, made fit to be shown; and texts that are nearly alike.
+//! Texts that strangers bring along, made fit to be shown; and words that are nearly alike.
 
 /// The most characters that are kept.
 const KEPT: usize = 128;
 
 /// A field of text up to its first NUL, blanks at its ends aside and within it single; `None` when
 /// that is empty.
-pub(super) fn field(bytes: &[u8]) -> Option<String> {
+pub fn field(bytes: &[u8]) -> Option<String> {
     let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -13,7 +13,7 @@ pub(super) fn field(bytes: &[u8]) -> Option<String> {
 }
 
 /// The text without what a terminal obeys or a reader does not see, shortened.
-pub(super) fn tame(text: &str) -> String {
+pub fn tame(text: &str) -> String {
     let tamed = text.chars().map(|c| if is_wild(c) { '?' } else { c });
     let mut tamed: String = tamed.take(KEPT + 1).collect();
     if let Some((end, _)) = tamed.char_indices().nth(KEPT) {
@@ -32,7 +32,7 @@ fn is_wild(c: char) -> bool {
 }
 
 /// The known word that is spelt most nearly like `word`, if any is near.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     if word.len() > KEPT {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// A list of things as a sentence has them, of which only the first are named.
-pub(super) fn several<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
+pub fn several<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
     const NAMED: usize = 8;
     let mut text = all.iter().take(NAMED).map(show).collect::<Vec<_>>().join(", ");
     if all.len() > NAMED {
