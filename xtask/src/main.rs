@@ -21,10 +21,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use bootc_image_fixtures::tier::Tier;
-use bootc_image_fixtures::{arm64, bootupd, chunked, cloud, debian, forky, grub_tools};
+use bootc_image_fixtures::{arm64, bootupd, chunked, cloud, debian, forky, general, grub_tools};
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
-                     fixture [arm64|bootupd|cloud|forky|chunked|grub-tools|borrowed]";
+                     fixture [arm64|bootupd|cloud|forky|general|chunked|grub-tools|borrowed]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -75,6 +75,7 @@ fn run(arguments: &[&str]) -> Result<bool> {
                 "bootupd" => bootupd::layout(),
                 "cloud" => cloud::layout(),
                 "forky" => forky::layout(),
+                "general" => general::layout(),
                 "chunked" => {
                     packages::ensure(packages::ENCAPSULATION)?;
                     chunked::layout()
