@@ -12,26 +12,38 @@ const PATHS: [&str; 2] = ["usr/lib/os-release", "etc/os-release"];
 
 /// The system's name: `PRETTY_NAME`, else `ID`.
 pub fn pretty_name(files: &dyn Files) -> Result<String, BootError> {
+    let (path, text) = text(files)?;
+    name_in(&text).ok_or_else(|| BootError::NamelessOsRelease { path: path.to_owned() })
+}
+
+/// `ID` and `VERSION_ID`, for programs; empty where they are missing.
+pub fn id_and_version(files: &dyn Files) -> Result<[String; 2], BootError> {
+    let (_, text) = text(files)?;
+    Ok(["ID", "VERSION_ID"].map(|key| assigned(&text, key).unwrap_or_default()))
+}
+
+/// Which file it is, and what it says.
+fn text(files: &dyn Files) -> Result<(&'static str, String), BootError> {
     let files = Deployed(files);
     for path in PATHS {
         if let Some(bytes) = files.read_following(path, CONFIG_LIMIT_BYTES)? {
-            return name_in(&String::from_utf8_lossy(&bytes))
-                .ok_or_else(|| BootError::NamelessOsRelease { path: path.to_owned() });
+            return Ok((path, String::from_utf8_lossy(&bytes).into_owned()));
         }
     }
     Err(BootError::NoOsRelease)
 }
 
 fn name_in(text: &str) -> Option<String> {
-    let assigned = |wanted: &str| {
-        text.split('\n')
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| line.split_once('='))
-            .filter(|(key, _)| *key == wanted)
-            .filter_map(|(_, value)| shell::unquote(value))
-            .next_back()
-    };
-    assigned("PRETTY_NAME").or_else(|| assigned("ID"))
+    assigned(text, "PRETTY_NAME").or_else(|| assigned(text, "ID"))
+}
+
+fn assigned(text: &str, wanted: &str) -> Option<String> {
+    text.split('\n')
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .filter(|(key, _)| *key == wanted)
+        .filter_map(|(_, value)| shell::unquote(value))
+        .next_back()
 }
 
 #[cfg(test)]
@@ -68,6 +80,7 @@ mod tests {
         assert_eq!(pretty_name(&etc_only).unwrap(), "From etc");
         let both = etc_only.with("usr/lib/os-release", "ID=vendor");
         assert_eq!(pretty_name(&both).unwrap(), "vendor");
+        assert_eq!(id_and_version(&both).unwrap(), ["vendor", ""]);
         let link = MemoryFiles::default()
             .with_link("usr/lib/os-release", "/etc/os-release")
             .with("usr/etc/os-release", "ID=linked");

@@ -2,15 +2,19 @@
 //!
 //! [`Blob`] hands on bytes as they come and reports the end only when both length and digest agree
 //! with the descriptor. Until then nothing read from it is verified. Whoever stops early (a tar ends
-//! before its blob does) calls [`Blob::finish`].
+//! before its blob does) calls [`Blob::finish`]. What is read may be kept as well
+//! ([`Blob::copying`]): the copy is whole, and verified, when the end was reported.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::error::Error;
 use crate::digest::{Sha256, Sha256Digest};
 use crate::progress::{Cancel, Event, Reporter};
+use crate::units::ByteOffset;
 
 /// The compressed bytes of a layer, or any other blob.
 pub struct Blob {
@@ -21,6 +25,7 @@ pub struct Blob {
     hasher: Sha256,
     cancel: Cancel,
     progress: Option<(Arc<dyn Reporter>, usize)>,
+    copy: Option<(Arc<File>, ByteOffset)>,
 }
 
 impl Blob {
@@ -31,12 +36,19 @@ impl Blob {
         cancel: Cancel,
     ) -> Self {
         let hasher = Sha256::default();
-        Self { bytes, digest, size_bytes, seen_bytes: 0, hasher, cancel, progress: None }
+        let (seen_bytes, progress, copy) = (0, None, None);
+        Self { bytes, digest, size_bytes, seen_bytes, hasher, cancel, progress, copy }
     }
 
     /// Reports what is read as bytes of a layer.
     pub(crate) fn reporting(mut self, reporter: Arc<dyn Reporter>, layer: usize) -> Self {
         self.progress = Some((reporter, layer));
+        self
+    }
+
+    /// Writes what is read into a file too, from there on.
+    pub(crate) fn copying(mut self, file: Arc<File>, start: ByteOffset) -> Self {
+        self.copy = Some((file, start));
         self
     }
 
@@ -62,10 +74,15 @@ impl Blob {
             return self.check().map(|()| 0);
         }
         self.hasher.update(&buffer[..count]);
+        let seen_before = self.seen_bytes;
         let count_bytes = u64::try_from(count).unwrap_or(u64::MAX);
         self.seen_bytes = self.seen_bytes.saturating_add(count_bytes);
         if self.seen_bytes > self.size_bytes {
             return Err(self.wrong_size());
+        }
+        if let Some((file, ByteOffset(start))) = &self.copy {
+            let written = file.write_all_at(&buffer[..count], start.saturating_add(seen_before));
+            written.map_err(|source| Error::Copy { digest: self.digest, source })?;
         }
         if let Some((reporter, layer)) = &self.progress {
             reporter.report(Event::LayerRead { layer: *layer, bytes: count_bytes });

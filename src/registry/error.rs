@@ -21,6 +21,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// What is read of a blob cannot be kept.
+    #[error("writing a copy of {}", .digest.to_oci())]
+    Copy {
+        /// The blob.
+        digest: Sha256Digest,
+        /// Why not.
+        source: io::Error,
+    },
     /// There is nothing where credentials should be.
     #[error("the file with credentials, `{}`, does not exist", .0.display())]
     NoAuthFile(PathBuf),

@@ -183,6 +183,10 @@ impl Manifest {
     }
 
     /// Digest and length of the config.
+    pub(crate) fn media_type(&self) -> &'static str {
+        if self.docker { DOCKER_MANIFEST } else { OCI_MANIFEST }
+    }
+
     pub(crate) fn config(&self) -> Result<(Sha256Digest, u64), Error> {
         let config = self.model.config();
         Ok((parse_digest("image config", config.digest().as_ref())?, config.size()))

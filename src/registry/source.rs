@@ -1,6 +1,8 @@
 //! An image, opened: its facts, and its layers on demand.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use super::storage::Storage;
 use crate::digest::Sha256Digest;
 use crate::progress::{Cancel, Event, Reporter, Silent};
 use crate::spec::{Arch, Image, Layer};
+use crate::units::ByteOffset;
 
 /// How to open an image.
 #[derive(Clone)]
@@ -92,13 +95,25 @@ pub struct Source {
     reference: Reference,
     image: Image,
     documents: Vec<Named>,
+    config: Named,
+    media_type: &'static str,
     /// The layers as the store keeps them.
     stored: Vec<Layer>,
+    /// Whether that is how the manifest has them.
+    is_as_named: bool,
+    copy: Option<Copy>,
     store: Box<dyn Store>,
     options: Options,
 }
 
-/// A document on the way from the name to the image.
+/// Where layers are copied to while they are read.
+#[derive(Debug)]
+struct Copy {
+    file: Arc<File>,
+    places: BTreeMap<Sha256Digest, ByteOffset>,
+}
+
+/// A document on the way from the name to the image, or its config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// SHA-256 of the bytes.
@@ -156,14 +171,28 @@ impl Source {
                 return Err(ParseReferenceError::NoHost(name.text.clone()).into());
             }
         };
-        let (mut image, documents) = resolve(store.as_ref(), options)?;
+        let Resolved { mut image, documents, config, media_type } =
+            resolve(store.as_ref(), options)?;
         let stored = (image.layers.iter().enumerate())
             .map(|(index, layer)| store.stored(layer, index))
             .collect::<Result<Vec<_>, _>>()?;
+        let is_as_named = stored == image.layers;
         for (layer, stored) in image.layers.iter_mut().zip(&stored) {
             (layer.size_bytes, layer.compression) = (stored.size_bytes, stored.compression);
         }
-        Ok(Self { reference, image, documents, stored, store, options: options.clone() })
+        let (options, copy) = (options.clone(), None);
+        Ok(Self {
+            reference,
+            image,
+            documents,
+            config,
+            media_type,
+            stored,
+            is_as_named,
+            copy,
+            store,
+            options,
+        })
     }
 
     /// The image's name; a short one is completed.
@@ -180,6 +209,27 @@ impl Source {
     /// chosen from one.
     pub fn documents(&self) -> &[Named] {
         &self.documents
+    }
+
+    /// The image's config.
+    pub fn config(&self) -> &Named {
+        &self.config
+    }
+
+    /// The media type of the image's manifest.
+    pub fn media_type(&self) -> &'static str {
+        self.media_type
+    }
+
+    /// Whether layers are read as the manifest names them: not where they are kept unpacked.
+    pub fn is_as_named(&self) -> bool {
+        self.is_as_named
+    }
+
+    /// From now on, writes each layer that has a place into this file too, while it is read. Of those
+    /// that are in the image more than once, the first is written.
+    pub fn copy_layers(&mut self, file: Arc<File>, places: BTreeMap<Sha256Digest, ByteOffset>) {
+        self.copy = Some(Copy { file, places });
     }
 
     /// What lies beside the image and may be a signature of it, or of the index it was chosen from.
@@ -203,7 +253,15 @@ impl Source {
         let layer = self.stored.get(index).ok_or(Error::NoSuchLayer { index, count })?;
         let bytes = self.store.blob(layer.digest, layer.size_bytes)?;
         let blob = Blob::new(bytes, layer.digest, layer.size_bytes, self.options.cancel.clone());
-        Ok(blob.reporting(Arc::clone(&self.options.reporter), index))
+        let blob = blob.reporting(Arc::clone(&self.options.reporter), index);
+        let is_first = self.stored[..index].iter().all(|before| before.digest != layer.digest);
+        match &self.copy {
+            Some(Copy { file, places }) if is_first => Ok(match places.get(&layer.digest) {
+                Some(start) => blob.copying(Arc::clone(file), *start),
+                None => blob,
+            }),
+            _ => Ok(blob),
+        }
     }
 }
 
@@ -226,7 +284,15 @@ fn complete(
     Ok((Reference::Registry(full), conf))
 }
 
-fn resolve(store: &dyn Store, options: &Options) -> Result<(Image, Vec<Named>), Error> {
+/// What a name leads to.
+struct Resolved {
+    image: Image,
+    documents: Vec<Named>,
+    config: Named,
+    media_type: &'static str,
+}
+
+fn resolve(store: &dyn Store, options: &Options) -> Result<Resolved, Error> {
     let top = store.top()?;
     let mut documents = Vec::new();
     let (digest, manifest) = match Document::parse(&top.bytes, top.media_type.as_deref())? {
@@ -258,7 +324,10 @@ fn resolve(store: &dyn Store, options: &Options) -> Result<(Image, Vec<Named>), 
         CONFIG_LIMIT_BYTES,
         &options.cancel,
     )?;
-    Ok((image(digest, *manifest, &config)?, documents))
+    let media_type = manifest.media_type();
+    let image = image(digest, *manifest, &config)?;
+    let config = Named { digest: config_digest, bytes: config };
+    Ok(Resolved { image, documents, config, media_type })
 }
 
 /// Reads a small blob whole, and verifies it.
