@@ -94,14 +94,6 @@ pub enum BootError {
         /// The most that they may have.
         limit: usize,
     },
-    /// A volume label by which GRUB would not find the medium.
-    #[error("GRUB cannot find a medium by the volume label {label:?}: {problem}")]
-    VolumeLabel {
-        /// The label.
-        label: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
     /// Something that later versions will do.
     #[error("not supported yet: {what} (`{path}`)")]
     NotSupportedYet {

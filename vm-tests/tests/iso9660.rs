@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use bootc_image::canvas::{Canvas as _, FileCanvas};
 use bootc_image::digest::Sha256Digest;
 use bootc_image::fs::iso9660::{Builder, Options};
+use bootc_image::spec::VolumeId;
 use bootc_image::units::ByteLen;
 use bootc_image::volume::Timestamp;
 use bootc_image_fixtures::debian;
@@ -46,7 +47,7 @@ fn files() -> BTreeMap<String, Vec<u8>> {
 
 fn write(path: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let mut builder = Builder::new(Options {
-        volume_id: "Tests-1.0".into(),
+        volume_id: VolumeId::parse("Tests-1.0")?,
         application: "bootc-image".into(),
         time: Timestamp::of_secs(TIME),
     })?;

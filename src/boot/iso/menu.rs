@@ -31,6 +31,7 @@ use super::super::BootError;
 use super::super::grub::{config, medium, script};
 use super::super::loader::SerialPort;
 use super::{INITRAMFS, KERNEL};
+use crate::spec::VolumeId;
 
 const MENU: &str = include_str!("../../../bootloaders/iso.cfg");
 const FIND: &str = include_str!("../../../bootloaders/iso-find.cfg");
@@ -42,13 +43,10 @@ const STUB: &str = include_str!("../../../bootloaders/iso-stub.cfg");
 pub const KARGS_AREA_LEN: usize = 1024;
 const COMMENT: u8 = b'#';
 
-/// The most characters of a label in ISO 9660.
-const LABEL_LIMIT: usize = 32;
-
 /// What the texts say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
-    label: String,
+    label: VolumeId,
     name: String,
     kargs: String,
 }
@@ -70,12 +68,9 @@ impl Script {
     ///
     /// # Errors
     ///
-    /// A label that GRUB would not find, or an argument that would not arrive as it is.
-    pub fn new(label: &str, name: &str, kargs: &[String]) -> Result<Self, BootError> {
-        if let Some(problem) = label_problem(label) {
-            return Err(BootError::VolumeLabel { label: label.to_owned(), problem });
-        }
-        Ok(Self { label: script::word(label), name: script::one_line(name), kargs: words(kargs)? })
+    /// An argument that would not arrive as it is.
+    pub fn new(label: &VolumeId, name: &str, kargs: &[String]) -> Result<Self, BootError> {
+        Ok(Self { label: label.clone(), name: script::one_line(name), kargs: words(kargs)? })
     }
 
     /// `grub.cfg` of the medium.
@@ -103,13 +98,13 @@ impl Script {
             ("FIND", find.trim_end()),
             ("KERNEL", KERNEL),
             ("GRUB", medium::DIRECTORY),
-            ("LABEL", &self.label),
+            ("LABEL", self.label.as_str()),
         ];
         fill(STUB, &values)
     }
 
     fn find(&self) -> String {
-        fill(FIND, &[("KERNEL", KERNEL), ("LABEL", &self.label)])
+        fill(FIND, &[("KERNEL", KERNEL), ("LABEL", self.label.as_str())])
     }
 
     fn entries(&self, last: Option<&str>) -> String {
@@ -130,19 +125,6 @@ impl Script {
         ];
         fill(ENTRY, &values.each_ref().map(|(name, value)| (*name, value.as_str())))
     }
-}
-
-/// What makes a label one that is not found.
-fn label_problem(label: &str) -> Option<&'static str> {
-    let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';
-    let checks = [
-        (!label.is_empty(), "it is empty"),
-        (label.len() <= LABEL_LIMIT, "it has more than 32 characters"),
-        (label.chars().all(is_shown), "it has other characters than those of ASCII"),
-        (label.trim() == label, "it begins or ends with a blank"),
-        (!label.starts_with('-'), "it begins as an option does"),
-    ];
-    checks.iter().find(|(holds, _)| !holds).map(|(_, problem)| *problem)
 }
 
 /// Kernel arguments as the script has them.
@@ -213,7 +195,11 @@ mod tests {
     }
 
     fn script(name: &str, all: &[&str]) -> Script {
-        Script::new("MY LABEL", name, &kargs(all)).unwrap()
+        Script::new(&label(), name, &kargs(all)).unwrap()
+    }
+
+    fn label() -> VolumeId {
+        VolumeId::parse("MY-LABEL").unwrap()
     }
 
     fn area() -> String {
@@ -226,7 +212,7 @@ mod tests {
         let head = "set default=0\nset timeout=7\n\n\
             # The medium, unless GRUB was started from it.\n\
             if [ ! -f \"($root)/images/pxeboot/vmlinuz\" ]; then\n  \
-              search --no-floppy --set=root --label 'MY LABEL'\n\
+              search --no-floppy --set=root --label MY-LABEL\n\
             fi\n\n";
         let entries = format!(
             "\n\nmenuentry 'Install Some OS' {{\n  \
@@ -266,35 +252,22 @@ mod tests {
         let handover = "fi\nif [ -f \"($root)/images/pxeboot/vmlinuz\" ]; then\n  \
             set prefix=\"($root)/boot/grub2\"\n  configfile \"$prefix/grub.cfg\"\nfi\n";
         assert!(text.contains(handover), "{text}");
-        assert!(text.contains(" --label 'MY LABEL'\n"), "{text}");
+        assert!(text.contains(" --label MY-LABEL\n"), "{text}");
     }
 
     #[test]
     fn no_placeholder_is_left_and_none_is_made() {
-        let script = Script::new("@KARGS@", "@KARGS@ '@AREA@'", &kargs(&["@TITLE@"])).unwrap();
+        let script = Script::new(&label(), "@KARGS@ '@AREA@'", &kargs(&["@TITLE@"])).unwrap();
         let text = script.menu(SHAPE) + &script.stub() + &script.loopback();
         assert!(text.contains(r"menuentry 'Install @KARGS@ '\''@AREA@'\''' {"), "{text}");
-        assert!(text.contains("--label @KARGS@\n"), "{text}");
         let plain = text.replace("@KARGS@", "").replace("@AREA@", "").replace("@TITLE@", "");
         assert!(!plain.contains('@'), "{plain}");
     }
 
     #[test]
-    fn labels_that_are_not_found_are_refused() {
-        let long = "x".repeat(33);
-        for label in ["", &long, " a", "a ", "-a", "ä", "a\nb", "a\tb"] {
-            let error = Script::new(label, "x", &[]).unwrap_err();
-            assert!(matches!(error, BootError::VolumeLabel { .. }), "{label:?}: {error}");
-        }
-        for label in ["a", "A b-c.d'e\"f$g{h#i\\j", &long[..32]] {
-            Script::new(label, "x", &[]).unwrap();
-        }
-    }
-
-    #[test]
     fn arguments_that_would_not_arrive_are_refused() {
         for karg in ["", "a\\b", "a='b'", "a\tb", "a  b", "a\n"] {
-            let error = Script::new("x", "x", &kargs(&[karg])).unwrap_err();
+            let error = Script::new(&label(), "x", &kargs(&[karg])).unwrap_err();
             let BootError::NotForGrub { karg: named, .. } = error else { panic!("{error}") };
             assert_eq!(named, karg);
             kargs_area(&kargs(&[karg])).unwrap_err();
@@ -364,7 +337,7 @@ mod tests {
             name in "[ -~]{0,20}",
             all in prop::collection::vec("[!-~]{1,12}( [!-~]{1,5})?", 0..5),
         ) {
-            if let Ok(script) = Script::new("L", &name, &all) {
+            if let Ok(script) = Script::new(&label(), &name, &all) {
                 let text = script.loopback();
                 let line = text.lines().find(|line| line.contains("/vmlinuz")).unwrap();
                 let line = line.trim_start().strip_prefix("linux /images/pxeboot/vmlinuz ");

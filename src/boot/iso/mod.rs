@@ -33,7 +33,7 @@ use super::grub::esp::Names;
 use super::grub::{composed, esp, medium};
 use super::loader::{Content, Menu, unsigned};
 use crate::files::{Deployed, Files};
-use crate::spec::Arch;
+use crate::spec::{Arch, VolumeId};
 use menu::Script;
 
 pub mod menu;
@@ -51,7 +51,7 @@ pub struct Target<'a> {
     /// The machine.
     pub arch: Arch,
     /// Volume label of the medium's file system.
-    pub label: &'a str,
+    pub label: &'a VolumeId,
     /// The name of the system that will be installed.
     pub name: &'a str,
     /// All arguments of the installer's kernel.

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::boot::grub::bios::CdSector;
 use crate::boot::grub::efi_image::fake as efi;
@@ -13,6 +15,7 @@ const CD_GRUB: &str = "usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed";
 const VMLINUZ: &str = "usr/lib/modules/1/vmlinuz";
 const MODULES: [&str; 7] =
     ["normal", "configfile", "test", "search", "search_label", "iso9660", "linux"];
+static LABEL: LazyLock<VolumeId> = LazyLock::new(|| VolumeId::parse("INSTALL").unwrap());
 /// What a disk does not ask for.
 const MORE: [&str; 4] = ["iso9660", "search_label", "serial", "chain"];
 
@@ -20,7 +23,7 @@ fn target(bios: Bios) -> Target<'static> {
     let serial = Some(SerialPort { unit: 0, speed: 115_200 });
     Target {
         arch: Arch::X86_64,
-        label: "INSTALL",
+        label: &LABEL,
         name: "Some OS",
         kargs: &[],
         vmlinuz: VMLINUZ,

@@ -71,7 +71,7 @@ fn descriptor(
     let mut sector = head(kind);
     let mut put = |at: usize, bytes: &[u8]| sector[at..at + bytes.len()].copy_from_slice(bytes);
     put(8, &text(SYSTEM, 32));
-    put(40, &text(&options.volume_id, 32));
+    put(40, &text(options.volume_id.as_str(), 32));
     put(80, &both32(volume.sectors));
     put(120, &both16(1));
     put(124, &both16(1));

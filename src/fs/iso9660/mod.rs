@@ -39,6 +39,7 @@ use std::io;
 
 use tree::Tree;
 
+use crate::spec::VolumeId;
 use crate::units::ByteLen;
 use crate::volume::Timestamp;
 
@@ -48,8 +49,8 @@ pub const SECTOR_BYTES: u64 = 2048;
 /// What a file system is besides its files.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The volume's name: 1 to 32 letters, digits, `_`, `-` and `.`.
-    pub volume_id: String,
+    /// The volume's name.
+    pub volume_id: VolumeId,
     /// What made it: at most 128 bytes of ASCII.
     pub application: String,
     /// The time of the volume and of all files, brought into the years 1970 to 2155, as UTC.
@@ -72,9 +73,6 @@ pub struct Builder {
 /// Why there is no file system.
 #[derive(Debug, thiserror::Error)]
 pub enum IsoError {
-    /// Not what a volume may be called.
-    #[error("volume id `{}` is not 1 to 32 letters, digits, `_`, `-` and `.`", .0.escape_debug())]
-    VolumeId(String),
     /// Not what a field of a descriptor may hold.
     #[error("`{}` is not at most 128 bytes of printable ASCII", .0.escape_debug())]
     Application(String),
@@ -113,13 +111,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// A volume id or an application that cannot be stored.
+    /// An application that cannot be stored.
     pub fn new(options: Options) -> Result<Self, IsoError> {
-        let Options { volume_id, application, .. } = &options;
-        let is_good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        if !(1..=32).contains(&volume_id.len()) || !volume_id.chars().all(is_good) {
-            return Err(IsoError::VolumeId(volume_id.clone()));
-        }
+        let application = &options.application;
         let is_printable = |c: char| c == ' ' || c.is_ascii_graphic();
         if application.len() > 128 || !application.chars().all(is_printable) {
             return Err(IsoError::Application(application.clone()));

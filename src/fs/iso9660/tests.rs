@@ -4,7 +4,7 @@ use crate::units::ByteOffset;
 
 fn builder() -> Builder {
     Builder::new(Options {
-        volume_id: "Some-OS_1.0".into(),
+        volume_id: VolumeId::parse("Some-OS_1.0").unwrap(),
         application: "tests".into(),
         time: Timestamp::of_secs(1_700_000_000),
     })
@@ -98,10 +98,6 @@ fn what_cannot_be_stored_is_refused() {
     }
     for path in ["a", "a/b", "a/b/c"] {
         assert!(matches!(iso.add_file(path, ByteLen(0)), Err(IsoError::Taken(_))), "{path}");
-    }
-    for volume_id in ["", "a b", "é", "123456789012345678901234567890123"] {
-        let options = Options { volume_id: volume_id.into(), ..builder().options };
-        assert!(matches!(Builder::new(options), Err(IsoError::VolumeId(_))), "{volume_id}");
     }
     for len in [u64::MAX, 1 << 44] {
         let mut iso = builder();
