@@ -9,6 +9,7 @@
 //! | [`target`] | which disk is meant, and may it go? | the facts of the three above |
 //! | [`saved`] | which partitions stay? | a GPT, labels |
 //! | [`area`] | what may be replaced on a medium, and how? | files of fixed length |
+//! | [`program`] | can this program run alone? | an ELF file's headers |
 //!
 //! `target`, `saved` and `area` are pure; the others read, and write nothing. What a machine, a stick or a
 //! former owner says is not trusted: texts are bounded and lose what a terminal would obey, numbers
@@ -21,6 +22,7 @@ pub mod area;
 pub mod config;
 pub mod content;
 pub mod disks;
+pub mod program;
 pub mod saved;
 pub mod target;
 
