@@ -60,6 +60,41 @@ impl FileCanvas {
     pub fn into_file(self) -> Arc<File> {
         self.file
     }
+
+    /// Lets the system copy what is in another file; how much of it was copied: less than asked for, or
+    /// nothing, where it cannot.
+    pub fn copy_from(
+        &mut self,
+        file: &File,
+        from: ByteOffset,
+        to: ByteOffset,
+        len: ByteLen,
+    ) -> io::Result<ByteLen> {
+        use rustix::io::Errno as E;
+        let (mut done, mut off_in, mut off_out) = (0, from.0, to.0);
+        while done < len.0 {
+            let left = usize::try_from(len.0 - done).unwrap_or(usize::MAX);
+            let copied = rustix::fs::copy_file_range(
+                file,
+                Some(&mut off_in),
+                &self.file,
+                Some(&mut off_out),
+                left,
+            );
+            match copied {
+                Ok(0) => break,
+                Ok(count) => done += u64::try_from(count).map_err(io::Error::other)?,
+                Err(E::INTR) => {}
+                Err(
+                    E::XDEV | E::INVAL | E::NOSYS | E::OPNOTSUPP | E::PERM | E::BADF | E::TXTBSY,
+                ) => {
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(ByteLen(done))
+    }
 }
 
 impl Canvas for FileCanvas {

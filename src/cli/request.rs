@@ -14,8 +14,7 @@ use super::drop_in::Refused;
 use super::surroundings::{Surroundings, random_bytes};
 use super::trust;
 use crate::config::blueprint::Blueprint;
-use crate::installer::saved::GlobError;
-use crate::installer::target::TargetError;
+use crate::settings::install::WordError;
 use crate::output::Owner;
 use crate::pipeline::request::Ids;
 use crate::pipeline::{Bios, Request};
@@ -116,10 +115,10 @@ pub enum RequestError {
     Trust(#[from] trust::TrustError),
     /// `--target` names no disk.
     #[error("reading `--target`")]
-    Disk(#[source] TargetError),
+    Disk(#[source] WordError),
     /// `--save-partlabel` is no pattern.
     #[error("reading `--save-partlabel`")]
-    Saved(#[source] GlobError),
+    Saved(#[source] WordError),
     /// The system has no random bytes.
     #[error("getting random bytes for `--ids random`")]
     Random(#[source] io::Error),

@@ -234,20 +234,17 @@ fn write_own(
         }
         _ => return Ok(ByteLen(0)),
     };
-    let mut builder = fat::Builder::new(fat::Options {
+    let options = fat::Options {
         size: *len,
         sector: inputs.request.sector_size,
         start: *start,
         label: planned.label.clone(),
         serial: planned.serial,
         time: inputs.time,
-    })?;
-    if partition.role == Role::Esp {
-        for file in &installed.esp {
-            builder.add_file(&file.path, file.bytes.as_slice())?;
-        }
-    }
-    let usage = builder.finish(&mut Window::new(canvas.clone(), *start))?;
+    };
+    let files = installed.esp.iter().filter(|_| partition.role == Role::Esp);
+    let files = files.map(|file| (file.path.as_str(), file.bytes.as_slice()));
+    let usage = parts::put_fat(canvas, options, files)?;
     Ok(ByteLen(usage.end.0))
 }
 

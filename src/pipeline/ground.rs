@@ -51,6 +51,20 @@ impl Ground {
         }
     }
 
+    /// Lets the system copy what is in another file, where it can; how much of it was copied.
+    pub(super) fn copy_from(
+        &mut self,
+        file: &File,
+        from: ByteOffset,
+        to: ByteOffset,
+        len: ByteLen,
+    ) -> io::Result<ByteLen> {
+        match self {
+            Self::File(canvas) => canvas.copy_from(file, from, to, len),
+            Self::Device(_) => Ok(ByteLen(0)),
+        }
+    }
+
     /// Makes zeros of what reads as zeros there: files are so of themselves.
     pub(super) fn settle(&self, zeros: &[Range<u64>]) -> io::Result<()> {
         match self {

@@ -13,24 +13,26 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::boot_loader::content_bytes;
 use super::error::Error;
+use super::ground::Ground;
 use super::parts;
 use crate::boot::grub::bios::CdSector;
 use crate::boot::iso::{BiosBoot, ELTORITO, Iso};
 use crate::boot::loader::Content;
-use crate::canvas::{Canvas as _, FileCanvas, Window};
+use crate::canvas::Canvas as _;
 use crate::files::Files;
 use crate::fs::fat;
 use crate::fs::iso9660::{Builder, FileId, IsoError, Layout, Options};
 use crate::partition::{self, Guid, Partition, Table, disk_size_for};
 use crate::plan::PlanError;
 use crate::plan::ids::Ids;
+use crate::progress::Cancel;
 use crate::units::{ByteLen, ByteOffset, MIB, SectorSize};
-use crate::volume::Timestamp;
 
 /// Where the medium has its ESP.
 pub const ESP: &str = "images/efiboot.img";
@@ -49,18 +51,30 @@ pub struct Medium<'a> {
     /// What its partitions are known by.
     pub ids: &'a Ids,
     /// What boots it.
-    pub boot: &'a Iso,
+    pub boot: &'a Boot,
     /// All other files by path: kernel, initramfs, what is installed.
     pub files: BTreeMap<String, Part>,
+}
+
+/// What boots a medium, read out of the image.
+#[derive(Debug, Clone)]
+pub struct Boot {
+    bios: Option<BiosBoot>,
+    /// Files of the ESP by path.
+    esp: BTreeMap<String, Arc<[u8]>>,
+    /// Files of the medium by path.
+    files: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// What a file of the medium holds.
 #[derive(Debug, Clone)]
 pub enum Part {
     /// These bytes.
-    Bytes(Vec<u8>),
+    Bytes(Arc<[u8]>),
     /// What is in this file.
     File(Arc<File>),
+    /// What is in a part of this file.
+    Piece(Arc<File>, Range<u64>),
 }
 
 /// What is on its way to the medium: content that has a place.
@@ -71,50 +85,87 @@ impl Part {
         Ok(match self {
             Self::Bytes(bytes) => ByteLen(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Self::File(file) => ByteLen(file.metadata()?.len()),
+            Self::Piece(_, piece) => ByteLen(piece.end.saturating_sub(piece.start)),
         })
+    }
+}
+
+impl From<Vec<u8>> for Part {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+impl Boot {
+    /// Reads the programs that were planned; what ESP and medium both have is read once.
+    ///
+    /// # Errors
+    ///
+    /// A program that is not in the image.
+    pub fn read(image: &dyn Files, iso: Iso) -> Result<Self, Error> {
+        let Iso { bios, esp: planned, files: others, .. } = iso;
+        let read = |content: Content| Ok::<_, Error>(Arc::from(content_bytes(image, content)?));
+        let mut esp = BTreeMap::new();
+        for (path, content) in &planned {
+            esp.insert(path.clone(), read(content.clone())?);
+        }
+        let mut files = BTreeMap::new();
+        for (path, content) in others {
+            let known = esp.get(&path).filter(|_| planned.get(&path) == Some(&content));
+            let bytes = known.map_or_else(|| read(content), |bytes| Ok(Arc::clone(bytes)))?;
+            files.insert(path, bytes);
+        }
+        Ok(Self { bios, esp, files })
     }
 }
 
 impl Medium<'_> {
     /// Writes the medium into `out`, an empty file that will have the name `path`; how long it is.
     ///
-    /// `image` has the programs that [`Medium::boot`] names.
-    ///
     /// # Errors
     ///
-    /// Names that the file system cannot have, a program that is not in the image, a full disk.
-    pub fn write(self, image: &dyn Files, out: &Arc<File>, path: &Path) -> Result<ByteLen, Error> {
+    /// Names that the file system cannot have, a full disk.
+    pub fn write(self, out: &Arc<File>, path: &Path, cancel: &Cancel) -> Result<ByteLen, Error> {
         let in_error = |source| Error::Canvas { path: path.to_owned(), source };
         let Self { volume, ids, boot, files } = self;
         let time = volume.time;
         let mut builder = Builder::new(volume)?;
         let mut placed = Placed::new();
-        for (path, content) in &boot.files {
-            let part = Part::Bytes(content_bytes(image, content.clone())?);
-            placed.push((builder.add_file(path, part.len().map_err(in_error)?)?, part));
-        }
-        for (path, part) in files {
+        let of_boot = boot.files.iter();
+        let of_boot = of_boot.map(|(path, bytes)| (path.clone(), Part::Bytes(Arc::clone(bytes))));
+        for (path, part) in of_boot.chain(files) {
             placed.push((builder.add_file(&path, part.len().map_err(in_error)?)?, part));
         }
         let bios = boot.bios.as_ref().map(|bios| add_bios(&mut builder, bios)).transpose()?;
-        let programs = programs(image, boot)?;
-        let esp = if programs.is_empty() {
+        let esp = if boot.esp.is_empty() {
             None
         } else {
-            let file = builder.add_aligned_file(ESP, esp_len(&programs), MIB)?;
+            let file = builder.add_aligned_file(ESP, esp_len(&boot.esp), MIB)?;
             builder.boot_from_uefi(file);
             Some(file)
         };
         let layout = builder.layout()?;
         let len = disk_size_for(layout.end(), SectorSize::B512).ok_or(PlanError::TooLarge)?;
 
-        let mut canvas = FileCanvas::new(Arc::clone(out));
+        let mut canvas = Ground::file(out);
         out.set_len(len.0).map_err(in_error)?;
         for (file, part) in placed {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
             put(&mut canvas, &part, layout.place(file)).map_err(in_error)?;
         }
         if let Some(esp) = esp {
-            write_esp(&mut canvas, &layout, esp, &programs, ids, time)?;
+            let options = fat::Options {
+                size: layout.len_of(esp),
+                sector: SectorSize::B512,
+                start: layout.place(esp),
+                label: ESP_LABEL.to_owned(),
+                serial: ids.esp_serial,
+                time,
+            };
+            let files = boot.esp.iter().map(|(path, bytes)| (path.as_str(), &**bytes));
+            parts::put_fat(&canvas, options, files)?;
         }
         layout.write(&mut canvas, len)?;
         if let Some((file, bios)) = bios {
@@ -137,16 +188,8 @@ fn add_bios<'b>(
     Ok((file, bios))
 }
 
-/// The files of the ESP by path.
-fn programs(image: &dyn Files, boot: &Iso) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let bytes = |(path, content): (&String, &Content)| {
-        Ok((path.clone(), content_bytes(image, content.clone())?))
-    };
-    boot.esp.iter().map(bytes).collect()
-}
-
 /// How large the ESP is made, whole MiB.
-fn esp_len(programs: &BTreeMap<String, Vec<u8>>) -> ByteLen {
+fn esp_len(programs: &BTreeMap<String, Arc<[u8]>>) -> ByteLen {
     let files = programs.values().map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     let content =
         files.fold(0, |all: u64, len| all.saturating_add(len).saturating_add(FILE_OVERHEAD));
@@ -155,34 +198,11 @@ fn esp_len(programs: &BTreeMap<String, Vec<u8>>) -> ByteLen {
     ByteLen(needed.max(LEAST_ESP).checked_next_multiple_of(MIB).unwrap_or(u64::MAX))
 }
 
-fn write_esp(
-    canvas: &mut FileCanvas,
-    layout: &Layout,
-    esp: FileId,
-    programs: &BTreeMap<String, Vec<u8>>,
-    ids: &Ids,
-    time: Timestamp,
-) -> Result<(), Error> {
-    let start = layout.place(esp);
-    let mut builder = fat::Builder::new(fat::Options {
-        size: layout.len_of(esp),
-        sector: SectorSize::B512,
-        start,
-        label: ESP_LABEL.to_owned(),
-        serial: ids.esp_serial,
-        time,
-    })?;
-    for (path, bytes) in programs {
-        builder.add_file(path, bytes.as_slice())?;
-    }
-    builder.finish(&mut Window::new(canvas.clone(), start))?;
-    Ok(())
-}
-
-fn put(canvas: &mut FileCanvas, part: &Part, start: ByteOffset) -> std::io::Result<()> {
+fn put(canvas: &mut Ground, part: &Part, start: ByteOffset) -> std::io::Result<()> {
     match part {
         Part::Bytes(bytes) => canvas.write_at(start, bytes),
         Part::File(file) => parts::put(file, canvas, start),
+        Part::Piece(file, piece) => parts::put_piece(file, piece, canvas, start),
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::ground::Ground;
 use crate::canvas::{Canvas, Window};
-use crate::fs::ext4;
+use crate::fs::{ext4, fat};
 use crate::output::Pending;
 use crate::plan::layout::Ext4;
 use crate::units::{ByteLen, ByteOffset};
@@ -93,23 +93,64 @@ impl Waiting {
     }
 }
 
+/// A FAT with these files, by path, where the options have it.
+pub(super) fn put_fat<'f>(
+    canvas: &Ground,
+    options: fat::Options,
+    files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+) -> Result<fat::Usage, Error> {
+    let mut window = Window::new(canvas.clone(), options.start);
+    let mut builder = fat::Builder::new(options)?;
+    for (path, bytes) in files {
+        builder.add_file(path, bytes)?;
+    }
+    Ok(builder.finish(&mut window)?)
+}
+
 /// Copies what a file holds to `start` of the canvas.
-pub(super) fn put<C: Canvas>(
-    from: &Arc<File>,
-    canvas: &mut C,
-    start: ByteOffset,
-) -> io::Result<()> {
+pub(super) fn put(from: &Arc<File>, canvas: &mut Ground, start: ByteOffset) -> io::Result<()> {
     let len = from.metadata()?.len();
     let source = Ground::file(from);
     let mut buffer = vec![0; buffer_len(STEP)];
     for part in source.held(0..len) {
         for step in steps(&part, STEP) {
-            let bytes = &mut buffer[..buffer_len(step.end - step.start)];
-            source.read_at(ByteOffset(step.start), bytes)?;
-            canvas.write_at(ByteOffset(start.0 + step.start), bytes)?;
+            put_step(from, step.clone(), canvas, ByteOffset(start.0 + step.start), &mut buffer)?;
         }
     }
     Ok(())
+}
+
+/// Copies a part of a file to `start` of the canvas.
+pub(super) fn put_piece(
+    from: &Arc<File>,
+    piece: &Range<u64>,
+    canvas: &mut Ground,
+    start: ByteOffset,
+) -> io::Result<()> {
+    let mut buffer = vec![0; buffer_len(STEP)];
+    for step in steps(piece, STEP) {
+        let to = ByteOffset(start.0 + (step.start - piece.start));
+        put_step(from, step, canvas, to, &mut buffer)?;
+    }
+    Ok(())
+}
+
+/// By the file system, which may not even copy, where it can; else through the buffer.
+fn put_step(
+    from: &Arc<File>,
+    step: Range<u64>,
+    canvas: &mut Ground,
+    to: ByteOffset,
+    buffer: &mut [u8],
+) -> io::Result<()> {
+    let copied = canvas.copy_from(from, ByteOffset(step.start), to, ByteLen(step.end - step.start));
+    let done = copied?.0;
+    let bytes = &mut buffer[..buffer_len(step.end - step.start - done)];
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    Ground::file(from).read_at(ByteOffset(step.start + done), bytes)?;
+    canvas.write_at(ByteOffset(to.0 + done), bytes)
 }
 
 /// Moves `len` bytes within a disk; where they were and are no more, it reads as zeros.
@@ -196,6 +237,18 @@ mod tests {
                 assert!(left.iter().all(|byte| *byte == 0), "to {to}");
             }
         }
+    }
+
+    #[test]
+    fn a_piece_arrives_alone() {
+        let from = file(&[(0, 9 << 20)], 9 << 20);
+        let target = Arc::new(tempfile::tempfile().unwrap());
+        let (piece, start) = (4097..4097 + (8 << 20) + 3, ByteOffset(2048));
+        put_piece(&from, &piece, &mut Ground::file(&target), start).unwrap();
+        let len = piece.end - piece.start;
+        assert!(bytes(&target, 2048, len) == bytes(&from, piece.start, len));
+        assert_eq!(target.metadata().unwrap().len(), 2048 + len);
+        put_piece(&from, &(5..5), &mut Ground::file(&target), start).unwrap();
     }
 
     #[test]

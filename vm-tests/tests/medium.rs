@@ -15,9 +15,10 @@ use bootc_image::boot::loader::{Menu, SerialPort};
 use bootc_image::digest::Sha256Digest;
 use bootc_image::files::{FileKind, Files, FilesError};
 use bootc_image::fs::iso9660::Options;
-use bootc_image::pipeline::medium::{ESP, Medium, Part};
+use bootc_image::pipeline::medium::{Boot, ESP, Medium, Part};
 use bootc_image::plan::ids::Ids;
-use bootc_image::spec::Arch;
+use bootc_image::progress::Cancel;
+use bootc_image::spec::{Arch, VolumeId};
 use bootc_image::volume::Timestamp;
 use bootc_image_fixtures::debian;
 use bootc_image_fixtures::tier::Tier;
@@ -96,7 +97,7 @@ fn medium(folder: &Path, name: &str, image: &Folder) -> Result<PathBuf> {
     let kargs = ["console=ttyS0", "panic=1", "mitigations=off"].map(String::from);
     let target = iso::Target {
         arch: Arch::X86_64,
-        label: LABEL,
+        label: &VolumeId::parse(LABEL)?,
         name: "the fixture",
         kargs: &kargs,
         vmlinuz: &vmlinuz,
@@ -108,25 +109,25 @@ fn medium(folder: &Path, name: &str, image: &Folder) -> Result<PathBuf> {
     let kernel = Part::File(Arc::new(File::open(image.0.join(vmlinuz))?));
     let files = [
         (KERNEL.to_owned(), kernel),
-        (INITRAMFS.to_owned(), Part::Bytes(initramfs()?)),
+        (INITRAMFS.to_owned(), Part::from(initramfs()?)),
         (
             "container/oci-layout".to_owned(),
-            Part::Bytes(b"{\"imageLayoutVersion\":\"1.0.0\"}".to_vec()),
+            Part::from(b"{\"imageLayoutVersion\":\"1.0.0\"}".to_vec()),
         ),
     ];
     let medium = Medium {
         volume: Options {
-            volume_id: LABEL.to_owned(),
+            volume_id: VolumeId::parse(LABEL)?,
             application: "bootc-image".to_owned(),
             time: Timestamp::of_secs(1_700_000_000),
         },
         ids: &Ids::derive(Sha256Digest::of(b"image"), Sha256Digest::of(b"plan")),
-        boot: &boot,
+        boot: &Boot::read(image, boot)?,
         files: BTreeMap::from(files),
     };
     let path = folder.join(name);
     let out = File::options().read(true).write(true).create_new(true).open(&path)?;
-    medium.write(image, &Arc::new(out), &path)?;
+    medium.write(&Arc::new(out), &path, &Cancel::default())?;
     Ok(path)
 }
 
