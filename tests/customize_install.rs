@@ -43,6 +43,7 @@ fn installed(settings: Settings) -> Installed<MemoryVolume> {
         profile: &Platform::Generic.profile(),
         seed,
         log: None,
+        container: None,
     };
     let context = Context { reporter: &Silent, cancel: &cancel, threads: 1 };
     let mut another = |_: &_, _| Ok(MemoryVolume::default());

@@ -116,6 +116,20 @@ pub struct BuildArgs {
     #[arg(long, value_name = "UID[:GID]")]
     pub chown: Option<String>,
 
+    /// Let the installer of `--type iso` be found by this volume id: at most 32 letters, digits, `_`,
+    /// `-` and `.` [default: the system's name and version, such as `FEDORA-44-INSTALL`].
+    #[arg(long, value_name = "ID")]
+    pub volume_id: Option<String>,
+
+    /// Let the installer of `--type iso` do what this file says: `install.toml`.
+    #[arg(long, value_name = "FILE")]
+    pub installer_config: Option<PathBuf>,
+
+    /// Let the installer of `--type iso` be this bootc-image, of the image's architecture and linked
+    /// statically [default: the one that runs].
+    #[arg(long, value_name = "FILE")]
+    pub installer_binary: Option<PathBuf>,
+
     /// Options of bootc-image-builder.
     #[command(flatten)]
     pub drop_in: DropIn,
@@ -499,7 +513,7 @@ mod tests {
 
     #[test]
     fn what_does_not_work_yet_is_no_option() {
-        for option in ["--type=iso", "--boot-iso=x"] {
+        for option in ["--type=anaconda-iso", "--boot-iso=x"] {
             assert!(
                 Args::try_parse_from(["bootc-image", "build", "x", option]).is_err(),
                 "{option}"

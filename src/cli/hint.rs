@@ -15,6 +15,7 @@ use crate::boot::BootError;
 use crate::config::blueprint::{BlueprintError, Problem, Wrong};
 use crate::customize;
 use crate::inspect;
+use crate::installer::program::ProgramError;
 use crate::installer::target::Refusal;
 use crate::ostree;
 use crate::output::OutputError;
@@ -37,6 +38,8 @@ const NOT_BOOTABLE: &str =
 const LIVE: &str = "when the image is built, install dracut's live and network modules (`dracut-live` on \
                     Fedora and CentOS; with `dracut-network` and `curl` on Debian), and make the \
                     initramfs with `dracut --add \"livenet dmsquash-live\"`";
+const GENERAL_KERNEL: &str = "give the image a kernel for all machines, with its modules
+                              (`linux-image-amd64` on Debian, not its cloud variant)";
 const POLICY: &str = "containers-policy.json(5) says what may be in it; what is not understood there \
                       must let no image in; another can be given with `--signature-policy`, none with \
                       `--insecure-policy`";
@@ -60,6 +63,11 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Customize(error) => of_settings(error),
             pipeline::Error::Karg { .. } => Some(KARG.to_owned()),
             pipeline::Error::NoLiveInitramfs { .. } => Some(LIVE.to_owned()),
+            pipeline::Error::Program { source, .. } => of_program(source),
+            pipeline::Error::NoMediumDriver { .. } => Some(GENERAL_KERNEL.to_owned()),
+            pipeline::Error::LayersUnpacked { name } => Some(format!(
+                "copy the image with `skopeo copy {name} oci:DIR` and build from `oci:DIR`"
+            )),
             pipeline::Error::Output(error) => of_output(error),
             pipeline::Error::Inspect(error) => of_inspect(error),
             pipeline::Error::Refused(against) => of_refusals(against),
@@ -117,8 +125,23 @@ fn of_blueprint(error: &BlueprintError) -> Option<String> {
     problems.iter().any(is_unknown).then(|| "`docs/config.md` lists all keys".into())
 }
 
+fn of_program(error: &ProgramError) -> Option<String> {
+    let hint = match error {
+        ProgramError::Dynamic => {
+            "use the static build of bootc-image, or name one with `--installer-binary FILE`"
+        }
+        ProgramError::OtherMachine(_) => {
+            "name a static bootc-image of the image's architecture with `--installer-binary FILE`"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 fn of_request(error: &RequestError) -> Option<String> {
     match error {
+        RequestError::NoInstaller(_) => Some("add `--type iso`, or leave the option out".into()),
+        RequestError::VolumeId(_) => Some("such as `FEDORA-44-INSTALL`".into()),
         RequestError::DropIn(refused) => Some(refused.hint().into()),
         RequestError::RootFsNotYet(_) => {
             Some("leave `--rootfs` out, or use `--rootfs ext4`".into())

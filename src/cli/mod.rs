@@ -43,6 +43,7 @@ mod generate;
 mod hint;
 mod inspect;
 mod install;
+mod installer;
 mod progress;
 mod report;
 mod request;

@@ -11,18 +11,19 @@ use super::args::{
 };
 use super::config::{self, ConfigFileError};
 use super::drop_in::Refused;
+use super::installer::{self, InstallerError};
 use super::surroundings::{Surroundings, random_bytes};
 use super::trust;
 use crate::config::blueprint::Blueprint;
-use crate::settings::install::WordError;
 use crate::output::Owner;
-use crate::pipeline::request::Ids;
+use crate::pipeline::request::{Ids, Installer};
 use crate::pipeline::{Bios, Request};
 use crate::plan::PlanError;
 use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, RegistryReference, TargetRef};
+use crate::settings::install::WordError;
 use crate::settings::is_private_key;
-use crate::spec::Arch;
+use crate::spec::{Arch, VolumeId, VolumeIdError};
 
 /// The most that is read of a file with SSH keys.
 const KEYS_LIMIT_BYTES: u64 = 1 << 20;
@@ -119,6 +120,15 @@ pub enum RequestError {
     /// `--save-partlabel` is no pattern.
     #[error("reading `--save-partlabel`")]
     Saved(#[source] WordError),
+    /// What concerns installers only, without one.
+    #[error("`{0}` without `--type iso`: there is no installer")]
+    NoInstaller(&'static str),
+    /// `--volume-id` is none.
+    #[error("reading `--volume-id`")]
+    VolumeId(#[source] VolumeIdError),
+    /// The installer's configuration cannot be used.
+    #[error(transparent)]
+    Installer(#[from] InstallerError),
     /// The system has no random bytes.
     #[error("getting random bytes for `--ids random`")]
     Random(#[source] io::Error),
@@ -127,13 +137,21 @@ pub enum RequestError {
 impl RequestError {
     /// Whether other words on the command line would have helped, and not another machine.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Keys { .. } | Self::Trust(_) | Self::Random(_) | Self::Blueprint(_))
+        !matches!(
+            self,
+            Self::Keys { .. }
+                | Self::Trust(_)
+                | Self::Random(_)
+                | Self::Blueprint(_)
+                | Self::Installer(_)
+        )
     }
 }
 
 /// What is wanted of a build.
 pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, RequestError> {
     args.drop_in.check()?;
+    let (installer, of_installer) = installer(args, around)?;
     let made = system(&args.image, &args.system, (&args.access, &args.work), args.ids, around)?;
     Ok(Request {
         types: types(&args.types),
@@ -141,7 +159,11 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         size: args.size.parse().map_err(RequestError::Size)?,
         sector_size: args.sector_size.into(),
         bios: bios(made.bios, made.arch, args.sector_size)?,
-        notices: args.drop_in.notices().into_iter().chain(made.notices).collect(),
+        notices: (args.drop_in.notices().into_iter())
+            .chain(made.notices)
+            .chain(of_installer)
+            .collect(),
+        installer,
         qcow2_compression: args.qcow2_compression.into(),
         push: push(args)?,
         owner: args.chown.as_deref().map(owner).transpose()?,
@@ -301,6 +323,31 @@ fn push(args: &BuildArgs) -> Result<Option<RegistryReference>, RequestError> {
         Reference::Registry(name) if name.digest.is_none() => Ok(Some(name)),
         _ => Err(RequestError::PushTo(text.to_owned())),
     }
+}
+
+/// What the installer is made with, if one is made; with what is to be said of it.
+fn installer(
+    args: &BuildArgs,
+    around: &Surroundings,
+) -> Result<(Installer, Vec<String>), RequestError> {
+    let BuildArgs { volume_id, installer_config, installer_binary, .. } = args;
+    if !args.types.contains(&TypeName(DiskType::Iso)) {
+        let given = [
+            (volume_id.is_some(), "--volume-id"),
+            (installer_config.is_some(), "--installer-config"),
+            (installer_binary.is_some(), "--installer-binary"),
+        ];
+        return match given.into_iter().find(|(is_given, _)| *is_given) {
+            Some((_, option)) => Err(RequestError::NoInstaller(option)),
+            None => Ok(Default::default()),
+        };
+    }
+    let volume_id = volume_id.as_deref().map(VolumeId::parse).transpose();
+    let config = installer_config.as_deref().map(installer::load).transpose()?;
+    let (config, warnings) = config.unwrap_or_default();
+    let program = installer_binary.clone().or_else(|| around.program.clone());
+    let volume_id = volume_id.map_err(RequestError::VolumeId)?;
+    Ok((Installer { volume_id, config, program }, warnings))
 }
 
 /// Numbers only: names would be those of this host.

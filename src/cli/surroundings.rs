@@ -27,6 +27,8 @@ pub struct Surroundings {
     pub is_drop_in: bool,
     /// How many threads the host runs at once.
     pub processors: usize,
+    /// The program itself.
+    pub program: Option<PathBuf>,
     /// The folder for large temporary files.
     pub temporary: PathBuf,
 }
@@ -56,6 +58,7 @@ impl Surroundings {
             host_arch: Arch::parse(std::env::consts::ARCH),
             is_drop_in: std::env::args_os().next().is_some_and(|name| drop_in::is_called(&name)),
             processors: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            program: std::env::current_exe().ok(),
             // where files may be large and need not survive: /tmp is often memory
             temporary: path("TMPDIR").unwrap_or_else(|| PathBuf::from("/var/tmp")),
         }

@@ -17,8 +17,8 @@
 //! the image was asked when the medium was made. Members that are not known are refused: to leave out
 //! what the owner wanted would be another system.
 //!
-//! Who holds the medium's initramfs to be its own has the digest of this document there, so what it says
-//! is as good as the program that reads it.
+//! The initramfs has a [`Mark`] of the medium that it belongs to, `medium.json`: volume id, and SHA-256 of
+//! this document. So what the document says is as good as the program that reads it.
 
 use std::path::Path;
 
@@ -211,6 +211,48 @@ impl Carried {
         let is_plain = |password: &Option<Password>| matches!(password, Some(Password::Plain(_)));
         let users = self.settings.users.iter().filter(move |user| is_plain(&user.password));
         users.map(|user| user.name.as_str())
+    }
+}
+
+/// By what an installer knows its medium: volume id, and SHA-256 of the document on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// What the medium is found by.
+    pub volume_id: VolumeId,
+    /// SHA-256 of what is at [`Carried::PATH`], 64 hex digits.
+    sha256: String,
+}
+
+impl Mark {
+    /// Where the initramfs has it.
+    pub const PATH: &'static str = "medium.json";
+
+    /// The mark of a medium with this document.
+    pub fn of(volume_id: &VolumeId, document: &[u8]) -> Self {
+        let sha256 = Sha256Digest::of(document).to_hex();
+        Self { volume_id: volume_id.clone(), sha256 }
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    ///
+    /// What is none.
+    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// As it is in the initramfs.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec(self).expect("two texts are JSON");
+        json.push(b'\n');
+        json
+    }
+
+    /// Whether this is the document of the medium.
+    pub fn is_of(&self, document: &[u8]) -> bool {
+        Sha256Digest::of(document).to_hex() == self.sha256
     }
 }
 

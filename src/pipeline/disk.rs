@@ -8,16 +8,16 @@ use super::error::Error;
 use super::ground::Ground;
 use super::import::Context;
 use super::install::{Inputs, Installed, install};
-use super::netboot;
 use super::parts::{self, Waiting};
 use super::request::Request;
+use super::{bootiso, netboot};
 use crate::canvas::{Canvas as _, Window};
 use crate::fs::{ext4, fat, swap};
 use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
 use crate::plan::PlanError;
 use crate::plan::layout::{Content, Layout, LayoutError, Machine, Placed, Role};
-use crate::plan::size::{Needs, further_ext4};
+use crate::plan::size::{Needs, SizeRequest, further_ext4};
 use crate::plan::types::RAW_PATH;
 use crate::progress::Event;
 use crate::units::{ByteLen, ByteOffset, MIB};
@@ -35,6 +35,8 @@ pub struct Disk {
     pub installed: Installed<()>,
     /// What boots it from a network, if that is asked for.
     pub netboot: Option<netboot::Taken>,
+    /// What boots its installer, if one is asked for.
+    pub bootiso: Option<bootiso::Taken>,
 }
 
 /// What the partitions depend on besides a wish.
@@ -56,8 +58,8 @@ pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
     };
     let file = Pending::create(&path)?;
     match fill(Ground::file(file.file()), &path, &|_| Ok(Vec::new()), inputs, context) {
-        Ok(Filled { size, partitions, installed, netboot }) => {
-            Ok(Disk { file, size, partitions, installed, netboot })
+        Ok(Filled { size, partitions, installed, netboot, bootiso }) => {
+            Ok(Disk { file, size, partitions, installed, netboot, bootiso })
         }
         Err(error) => Err(error.or_disk_full(&path)),
     }
@@ -70,6 +72,7 @@ pub(super) struct Filled {
     pub(super) partitions: Vec<Placed>,
     pub(super) installed: Installed<()>,
     pub(super) netboot: Option<netboot::Taken>,
+    pub(super) bootiso: Option<bootiso::Taken>,
 }
 
 /// Which partitions of before stay beside those placed now, with their numbers.
@@ -99,8 +102,9 @@ pub(super) fn fill(
     let installed = install(root, &mut another, inputs, context)?;
 
     context.reporter.report(Event::Stage { name: "writing file systems".into() });
-    let (volumes, installed) = installed.take_volume();
+    let (volumes, mut installed) = installed.take_volume();
     let (mut root, further) = volumes.into_parts();
+    let bootiso = installed.bootiso.take();
     let layout = &installed.layout;
     let mut needs = vec![ByteLen(0); layout.partitions.len()];
     for (index, writer) in installed.further.iter().zip(&further) {
@@ -114,6 +118,14 @@ pub(super) fn fill(
     let all = Needs { root: root.required()?, others: &needs };
     let netboot = match &installed.netboot {
         Some(planned) => Some(netboot::take(planned, &root, &mut waiting, context.reporter)?),
+        None => None,
+    };
+    let bootiso = match bootiso {
+        Some(planned) => {
+            let least = SizeRequest::Min.decide(layout, all, MIB)?.size;
+            let reporter = context.reporter;
+            Some(bootiso::take(planned, least, &root, &mut waiting, inputs, reporter)?)
+        }
         None => None,
     };
     let disk = request.size.decide(layout, all, super::granule_bytes(request))?;
@@ -152,7 +164,7 @@ pub(super) fn fill(
     let table = Table::new(size, request.sector_size, disk_guid, table)?;
     let table = table.keeping(kept)?;
     table.write(&mut canvas).map_err(in_error)?;
-    Ok(Filled { size, partitions: disk.partitions, installed, netboot })
+    Ok(Filled { size, partitions: disk.partitions, installed, netboot, bootiso })
 }
 
 /// Ranges of a disk that must be as they are on the canvas, where it reads as zeros too. What a

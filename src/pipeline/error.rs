@@ -109,6 +109,41 @@ pub enum Error {
     /// The EFI system partition could not be written.
     #[error("writing the EFI system partition")]
     Fat(#[from] fs::fat::FatError),
+    /// Nobody said which program an installer's medium starts.
+    #[error("an installer needs a program to start")]
+    NoProgram,
+    /// The program that an installer's medium is to start will not do.
+    #[error("`{}` cannot be an installer", .path.display())]
+    Program {
+        /// The program's file.
+        path: PathBuf,
+        /// Why not.
+        source: installer::program::ProgramError,
+    },
+    /// The installer's kernel could not read its own medium.
+    #[error("the kernel `{kernel}` cannot read an installer's medium: it has no driver `isofs`")]
+    NoMediumDriver {
+        /// The kernel's path in the image.
+        kernel: String,
+    },
+    /// The kernel's modules for an installer cannot be had.
+    #[error(transparent)]
+    KernelModules(#[from] boot::kernel_modules::KernelModulesError),
+    /// The installer's initramfs could not be written.
+    #[error("writing the installer's initramfs")]
+    Initramfs(#[from] boot::initramfs::cpio::CpioError),
+    /// The build cannot be carried by a medium.
+    #[error(transparent)]
+    Carried(#[from] super::carried::CarriedError),
+    /// The image's layers are not there as its manifest names them.
+    #[error(
+        "not supported yet: `--type iso` from `{name}`, which does not keep layers as the manifest \
+         names them"
+    )]
+    LayersUnpacked {
+        /// The image's name.
+        name: String,
+    },
     /// The installer's medium could not be written.
     #[error("writing the medium's file system")]
     Iso(#[from] fs::iso9660::IsoError),

@@ -103,7 +103,8 @@ pub fn image(
     let ((ids, seed), (ids_of_min, _)) = (ids_for(request.size), ids_for(SizeRequest::Min));
     let profile = platform.profile();
     let (source, target, ids, profile) = (&source, &target, &ids, &profile);
-    let inputs = Inputs { request, source, target, ids, time, profile, seed, log: None };
+    let (log, container) = (None, None);
+    let inputs = Inputs { request, source, target, ids, time, profile, seed, log, container };
     let context = Context { reporter: &warnings, cancel, threads: request.threads };
     content(&mut report, inputs, &ids_of_min, scratch, context).map_err(|error| {
         match error.or_disk_full(&scratch.folder) {

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::further::{self, Another, RawFile};
 use super::import::{Context, Imported, import};
 use super::mounts::{self, Place};
-use super::{boot_loader, netboot, request::Request};
+use super::{boot_loader, bootiso, container::Container, netboot, request::Request};
 use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
 use crate::boot::loader::BiosImage;
@@ -71,6 +71,8 @@ pub struct Installed<V> {
     pub raw: Vec<RawFile>,
     /// What boots it from a network, if that is asked for.
     pub netboot: Option<netboot::Planned>,
+    /// What boots its installer, if one is asked for.
+    pub bootiso: Option<bootiso::Planned>,
 }
 
 /// Which platform Ignition is told of.
@@ -95,6 +97,7 @@ impl<V> Installed<V> {
             further: self.further,
             raw: self.raw,
             netboot: self.netboot,
+            bootiso: self.bootiso,
         }
     }
 
@@ -125,6 +128,8 @@ pub struct Inputs<'a> {
     pub seed: Sha256Digest,
     /// What the installed system keeps of the story of its installation.
     pub log: Option<Log<'a>>,
+    /// Where layers are kept for an installer, if one is asked for.
+    pub container: Option<&'a Container>,
 }
 
 /// What happened so far, as text.
@@ -196,6 +201,7 @@ pub(super) fn deploy_imported<V: Volume>(
     let made = Made { tree: &tree, composefs, commit, labels, mount_points: &mount_points };
     let (kernel_arguments, ostree) = deploy(&mut sysroot, made, inputs, &decisions)?;
     let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
+    let bootiso = bootiso::plan(&sysroot, &tree, inputs, &decisions, context)?;
     let (esp, bios) = boot_loader::write(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
@@ -216,6 +222,7 @@ pub(super) fn deploy_imported<V: Volume>(
         further: numbered,
         raw,
         netboot,
+        bootiso,
     })
 }
 

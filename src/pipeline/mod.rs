@@ -11,8 +11,10 @@
 mod ahead;
 mod artifacts;
 mod boot_loader;
+mod bootiso;
 pub mod carried;
 mod composefs;
+pub mod container;
 mod disk;
 mod entries;
 mod error;
@@ -49,6 +51,7 @@ pub use error::{Error, LayerError};
 pub use request::{Bios, BootLoader, Outcome, Qcow2Compression, Request};
 pub use trust::Trust;
 
+use container::Container;
 use import::Context;
 
 /// Builds every disk that is asked for.
@@ -58,6 +61,7 @@ pub fn build(
     cancel: &Cancel,
 ) -> Result<Outcome, Error> {
     artifacts::check(request)?;
+    bootiso::check(request)?;
     let warnings = Recorder::new(reporter);
     let prepared = Prepared::new(request, &warnings, cancel)?;
     let context = Context { reporter: &warnings, cancel, threads: request.threads };
@@ -82,13 +86,17 @@ struct Prepared {
     plan: Plan,
     seed: Sha256Digest,
     ids: Ids,
+    container: Option<Container>,
 }
 
 impl Prepared {
     fn new(request: &Request, warnings: &Recorder<'_>, cancel: &Cancel) -> Result<Self, Error> {
         let reporter = warnings.inner;
         reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
-        let (source, signature) = open_verified(request, reporter, cancel)?;
+        let (mut source, signature) = open_verified(request, reporter, cancel)?;
+        let beside = request.output.join(DiskType::Iso.path());
+        let container = bootiso::is_wanted(request).then(|| Container::keep(&mut source, &beside));
+        let container = container.transpose()?;
         let image = source.image();
         for message in request.notices.iter().chain(&image.warnings) {
             warnings.report(Event::Warning { message: message.clone() });
@@ -103,13 +111,13 @@ impl Prepared {
         let seed = plan.digest();
         let ids = ids(request, image.manifest_digest, seed);
         let profile = platform.profile();
-        Ok(Self { source, signature, target, time, profile, plan, seed, ids })
+        Ok(Self { source, signature, target, time, profile, plan, seed, ids, container })
     }
 
     fn inputs<'a>(&'a self, request: &'a Request) -> install::Inputs<'a> {
         let Self { source, target, ids, profile, time, seed, .. } = self;
-        let (time, seed) = (*time, *seed);
-        install::Inputs { request, source, target, ids, time, profile, seed, log: None }
+        let (time, seed, container) = (*time, *seed, self.container.as_ref());
+        install::Inputs { request, source, target, ids, time, profile, seed, log: None, container }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::plan::types::DiskType;
 use crate::registry::{Environment, Reference, RegistryReference, TargetRef};
 use crate::settings::Settings;
 use crate::settings::disk::DiskLayout;
-use crate::spec::Arch;
+use crate::spec::{Arch, VolumeId};
 use crate::units::SectorSize;
 
 /// How qcow2 clusters are stored.
@@ -67,6 +67,17 @@ impl Bios {
             Self::Off => "off",
         }
     }
+}
+
+/// What an installer's medium is made with.
+#[derive(Debug, Clone, Default)]
+pub struct Installer {
+    /// What it is found by; the system's name and version when not given.
+    pub volume_id: Option<VolumeId>,
+    /// Its `install.toml`.
+    pub config: Vec<u8>,
+    /// The program that it starts, linked statically.
+    pub program: Option<PathBuf>,
 }
 
 /// A build.
@@ -133,6 +144,8 @@ pub struct Request {
     pub tls_verify: bool,
     /// What vouches for images.
     pub trust: Trust,
+    /// What an installer's medium is made with, when one is asked for.
+    pub installer: Installer,
     /// What was read from the environment.
     pub environment: Environment,
     /// What is to be said of the request itself, a sentence each.
@@ -174,6 +187,7 @@ impl Request {
             cert_dir: None,
             tls_verify: true,
             trust: Trust::default(),
+            installer: Installer::default(),
             environment: Environment::default(),
             notices: Vec::new(),
         }

@@ -14,6 +14,7 @@
 //! | `raw.zst` | `image/disk.raw.zst` | any | |
 //! | `pxe` | `pxe/`, a folder to be served | any | `metal` |
 //! | `pxe-tar-xz` | `xz/pxe.tar.xz`, the same folder | any | `metal` |
+//! | `iso` | `bootiso/install.iso`, `bootiso/install.iso.sha256` | any | |
 //!
 //! Every disk is a whole number of MiB anyway.
 
@@ -47,11 +48,13 @@ pub enum DiskType {
     Pxe,
     /// The same, as one file.
     PxeTarXz,
+    /// What installs onto the disks of machines.
+    Iso,
 }
 
 impl DiskType {
     /// All there are, in the order in which they are told.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Qcow2,
         Self::Raw,
         Self::Ami,
@@ -64,6 +67,7 @@ impl DiskType {
         Self::RawZst,
         Self::Pxe,
         Self::PxeTarXz,
+        Self::Iso,
     ];
 
     /// What the command line and the build record call it.
@@ -81,6 +85,7 @@ impl DiskType {
             Self::RawZst => "raw.zst",
             Self::Pxe => "pxe",
             Self::PxeTarXz => "pxe-tar-xz",
+            Self::Iso => "iso",
         }
     }
 
@@ -99,6 +104,7 @@ impl DiskType {
             Self::RawZst => "the bytes of the disk, compressed with Zstandard",
             Self::Pxe => "what boots from a network: kernel, initramfs, root file system, scripts",
             Self::PxeTarXz => "the same, as one file",
+            Self::Iso => "an installer for CDs and USB sticks, which needs no network",
         }
     }
 
@@ -116,6 +122,7 @@ impl DiskType {
             Self::RawZst => "image/disk.raw.zst",
             Self::Pxe => "pxe",
             Self::PxeTarXz => "xz/pxe.tar.xz",
+            Self::Iso => "bootiso/install.iso",
         }
     }
 
@@ -140,7 +147,7 @@ impl DiskType {
     /// Where disks of this type run, when there is one place.
     pub fn platform(self) -> Option<Platform> {
         match self {
-            Self::Qcow2 | Self::Raw | Self::RawZst => None,
+            Self::Qcow2 | Self::Raw | Self::RawZst | Self::Iso => None,
             Self::Ami => Some(Platform::Aws),
             Self::Vmdk | Self::Ova => Some(Platform::Vmware),
             Self::Vhd => Some(Platform::Azure),

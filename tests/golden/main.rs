@@ -74,6 +74,7 @@ fn install_image(layout: &Path) -> Result<(MemoryVolume, Ids), pipeline::Error> 
         profile: &Platform::Generic.profile(),
         seed: Sha256Digest::of(b""),
         log: None,
+        container: None,
     };
     let mut another = |_: &_, _| Ok(MemoryVolume::default());
     let installed = install(MemoryVolume::default(), &mut another, inputs, context(&cancel))?;

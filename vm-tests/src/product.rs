@@ -37,6 +37,30 @@ fn build() -> Result<PathBuf> {
     executable.context("cargo builds no executable named bootc-image")
 }
 
+/// The program as it is handed out: released, linked statically, for this machine's architecture. What
+/// an installer's medium starts must be.
+///
+/// Cargo is told the target, so that what runs while it builds is linked as usual.
+pub fn dist() -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
+    tool(
+        cargo()
+            .args(["build", "--release", "--bin", "bootc-image", "--target", &target])
+            .env(flags, "-C target-feature=+crt-static")
+            .current_dir(&root)
+            .stderr(Stdio::inherit()),
+    )?;
+    let folder =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let built = folder.join(target).join("release/bootc-image");
+    let dist = folder.join("dist/bootc-image");
+    std::fs::create_dir_all(folder.join("dist"))?;
+    std::fs::copy(&built, &dist).with_context(|| format!("copying {}", built.display()))?;
+    Ok(dist)
+}
+
 /// Cargo, to be run from a program that cargo itself may have started.
 ///
 /// What cargo tells that program of its package is left out: build scripts that depend on it would

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask demo [--boot]           makes a disk from the Debian fixture, and boots it
 //! cargo xtask test [--quick|--full]   runs the tests and says which ran
+//! cargo xtask dist                    builds the program as it is handed out, linked statically
 //! cargo xtask fixture [NAME]          only builds the Debian fixture, or another (needs root);
 //!                                     `grub-tools`: GRUB of three releases (needs no root);
 //!                                     `borrowed`: what tests borrow from a newer Debian
@@ -22,8 +23,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use bootc_image_fixtures::tier::Tier;
 use bootc_image_fixtures::{arm64, bootupd, chunked, cloud, debian, forky, general, grub_tools};
+use bootc_image_vm_tests::product;
 
-const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | \
+const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | dist | \
                      fixture [arm64|bootupd|cloud|forky|general|chunked|grub-tools|borrowed]";
 
 fn main() -> ExitCode {
@@ -46,6 +48,10 @@ fn run(arguments: &[&str]) -> Result<bool> {
         ["test"] => suite::run(Tier::Ci),
         ["test", "--quick"] => suite::run(Tier::Quick),
         ["test", "--full"] => suite::run(Tier::Full),
+        ["dist"] => {
+            println!("{}", product::dist()?.display());
+            Ok(true)
+        }
         ["fixture"] => {
             packages::ensure(packages::FIXTURE)?;
             let layouts = debian::layouts()?;

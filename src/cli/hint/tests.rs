@@ -44,8 +44,20 @@ fn images_that_are_none_of_ours() {
     check(&BootError::NoBootLoader { searched: vec![] }, "shim and GRUB");
     let (path, missing) = ("usr/lib/modules/1/initramfs.img".to_owned(), vec!["livenet"]);
     check(&pipeline::Error::NoLiveInitramfs { path, missing }, "dracut --add");
+    let name = "docker-archive:/x".to_owned();
+    check(&pipeline::Error::LayersUnpacked { name }, "`skopeo copy docker-archive:/x oci:DIR`");
+    let kernel = "usr/lib/modules/1/vmlinuz".to_owned();
+    check(&pipeline::Error::NoMediumDriver { kernel }, "for all machines");
     check(&pipeline::Error::Karg { problem: "`a$`".to_owned() }, "`--karg-delete`");
     check(&BootError::SeveralKernels(vec![]), "all kernels but one");
+}
+
+#[test]
+fn programs_that_cannot_be_installers() {
+    let program = |source| pipeline::Error::Program { path: "/x".into(), source };
+    check(&program(ProgramError::Dynamic), "the static build");
+    check(&program(ProgramError::OtherMachine(crate::spec::Arch::Aarch64)), "architecture");
+    check(&RequestError::NoInstaller("--volume-id"), "add `--type iso`");
 }
 
 #[test]

@@ -127,8 +127,47 @@ fn every_option_arrives() {
 }
 
 #[test]
+fn an_installer_is_the_program_that_runs_unless_told() {
+    let here = Surroundings { program: Some("/bin/us".into()), ..around() };
+    let meant = |words: &[&str]| meant_with(&here, &[&["--type=iso"], words].concat());
+    let installer = meant(&[]).unwrap().installer;
+    assert_eq!(installer.program, Some(PathBuf::from("/bin/us")));
+    assert!(installer.volume_id.is_none() && installer.config.is_empty());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("--installer-config={}", path.display())
+    };
+    let good = "[install]\ntarget = \"smallest\"\n[customizations]\nhostname = \"h\"\n";
+    let words = [&*file("install.toml", good), "--volume-id=OS-1", "--installer-binary=/x"];
+    let installer = meant(&words).unwrap().installer;
+    assert_eq!(installer.config, good.as_bytes());
+    assert_eq!(installer.volume_id.unwrap().as_str(), "OS-1");
+    assert_eq!(installer.program, Some(PathBuf::from("/x")));
+
+    for wrong in ["[install]\ntarget = 1\n", "[customizations]\nhostnam = \"h\"\n", "["] {
+        let error = meant(&[&file("wrong.toml", wrong)]).unwrap_err();
+        assert!(
+            matches!(error, RequestError::Installer(_)) && !error.is_usage(),
+            "{wrong}: {error}"
+        );
+    }
+    let missing = meant(&["--installer-config=/nowhere/x.toml"]).unwrap_err();
+    assert_eq!(missing.to_string(), "reading `/nowhere/x.toml`");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 17] = [
+        (&["--volume-id=X"], "`--volume-id` without `--type iso`: there is no installer"),
+        (&["--installer-config=/x", "--type=raw"], "`--installer-config` without `--type iso`"),
+        (&["--installer-binary=/x"], "`--installer-binary` without `--type iso`"),
+        (
+            &["--type=iso", "--volume-id=a b"],
+            "reading `--volume-id`: volume id `a b`: it has other",
+        ),
         (&["--rootfs=xfs"], "not supported yet: `--rootfs xfs`"),
         (&["--rootfs=btrfs"], "not supported yet: `--rootfs btrfs`"),
         (&["--size=10 gigs"], "reading `--size`: `10 gigs` is no size"),

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `workshop` | each artifact, and what several of them hold only once |
 //! | `ami` | `ami.json`, what Amazon's EC2 is told |
+//! | `iso` | the installer's medium |
 //!
 //! All are temporary files until everything is complete; the bytes of the disk are the canvas, renamed
 //! when they were asked for and removed when not.
 
 mod ami;
+mod iso;
 mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +79,8 @@ pub fn write(
         return Err(Error::Cancelled);
     }
     if let Some(owner) = request.owner {
-        // the first file of all: the folders were made for it
+        // the first files of all: the folders were made for them
+        inputs.container.map_or(Ok(()), |container| container.give_to(owner))?;
         disk.file.give_to(owner)?;
     }
     if request.types.iter().any(|kind| kind.is_raw()) {

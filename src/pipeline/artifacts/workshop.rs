@@ -8,11 +8,12 @@ use super::super::error::Error;
 use super::super::import::Context;
 use super::super::install::Inputs;
 use super::super::request::Qcow2Compression;
-use super::{Complete, ami, text};
+use super::{Complete, ami, iso, text};
 use crate::boot::netboot::README;
 use crate::digest::{Sha256, Sha256Digest};
 use crate::format::{
-    FormatError, Summary, containerdisk, gce, netboot, ova, qcow2, squashfs, vhd, vhdx, vmdk, zst,
+    FormatError, Summary, containerdisk, gce, len_of, netboot, ova, qcow2, squashfs, vhd, vhdx,
+    vmdk, zst,
 };
 use crate::output::{Pending, PendingDirectory};
 use crate::plan::ids::Uuid;
@@ -89,6 +90,7 @@ impl<'a> Workshop<'a> {
                 }
             }
             DiskType::PxeTarXz => self.netboot_tar()?,
+            DiskType::Iso => self.iso()?,
         }
         Ok(())
     }
@@ -290,6 +292,20 @@ impl<'a> Workshop<'a> {
         self.add(kind, |_, out| {
             netboot::pack(&folder, &members, out, threads, context.reporter, context.cancel)
         })
+    }
+
+    /// The installer's medium, and its checksum beside it.
+    fn iso(&mut self) -> Result<(), Error> {
+        let kind = DiskType::Iso;
+        self.context.reporter.report(Event::Stage { name: format!("writing {}", kind.name()) });
+        let (medium, summary) = iso::write(self.disk, self.inputs, self.context)?;
+        let checksum = iso::checksum(summary.sha256);
+        self.complete.push(Complete::File(medium));
+        self.record(kind, kind.path(), summary.size_bytes, Some(summary.sha256));
+        let (path, digest) = (iso::checksum_path(), Sha256Digest::of(checksum.as_bytes()));
+        self.complete.push(Complete::File(text(self.inputs, &path, &checksum)?));
+        self.record(kind, &path, len_of(checksum.as_bytes()), Some(digest));
+        Ok(())
     }
 
     /// A file that is an artifact of its own.

@@ -195,6 +195,16 @@ fn the_json_of_settings_and_layouts_stays() {
 }
 
 #[test]
+fn a_mark_knows_its_medium() {
+    let carried = check(&full());
+    let document = carried.to_json().unwrap();
+    let mark = Mark::parse(&Mark::of(&carried.volume_id, &document).to_json()).unwrap();
+    assert!(mark.is_of(&document) && mark.volume_id == carried.volume_id);
+    assert!(!mark.is_of(&document[1..]));
+    assert!(Mark::parse(b"{}").is_err());
+}
+
+#[test]
 fn other_documents_are_refused() {
     let json = String::from_utf8(check(&full()).to_json().unwrap()).unwrap();
     let with = |from: &str, to: &str| {
