@@ -1,12 +1,12 @@
 #!/bin/bash
 # Makes a first corpus for every fuzz target from files that standard tools write:
 #
-#   apt-get install qemu-utils dosfstools e2fsprogs gdisk openssl cpio zstd xz-utils ostree
+#   apt-get install qemu-utils dosfstools e2fsprogs gdisk openssl cpio zstd xz-utils ostree genisoimage
 #   fuzz/seeds.sh && cargo +nightly fuzz run disk_formats -- -max_total_time=600
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml}
+mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,iso9660}
 first() { printf "\\x$1"; cat; }
 
 # ---------------------------------------------------------------- configuration
@@ -104,6 +104,10 @@ cp "$work/gpt" corpus/raw_disk/gpt
 cp "$work/gpt" corpus/disk_content/gpt
 head -c 4K "$work/ext4" >corpus/disk_content/ext4
 cp "$work/fat" corpus/disk_content/fat
+mkdir -p "$work/iso/1/2/3/4/5/6/7/8"; printf menu >"$work/iso/1/a-long-name.cfg"
+printf x >"$work/iso/1/2/3/4/5/6/7/8/x"; ln -s ../a "$work/iso/1/link"; head -c 2048 /dev/zero >"$work/iso/boot"
+genisoimage -quiet -R -J -b boot -no-emul-boot -boot-info-table -o corpus/iso9660/all "$work/iso"
+genisoimage -quiet -J -D -o corpus/iso9660/joliet "$work/iso"
 
 # ---------------------------------------------------------------- images
 mkdir "$work/docker"; (cd "$work/docker" && echo hello >file && tar -cf layer.tar file && rm file

@@ -1,4 +1,5 @@
-//! What other people's readers say of our ISO 9660; the kernel's say is in `vm-tests/tests/iso9660.rs`.
+//! What other people's readers say of our ISO 9660, and what ours says of it and of other people's;
+//! the kernel's say is in `vm-tests/tests/iso9660.rs`.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod tools;
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bootc_image::canvas::{Canvas as _, FileCanvas};
+use bootc_image::fs::iso9660::reader::{BootPlatform, EntryKind, Image, NameKind};
 use bootc_image::fs::iso9660::{Builder, Options};
 use bootc_image::units::ByteLen;
 use bootc_image::volume::Timestamp;
@@ -151,6 +153,109 @@ fn files_of_more_than_4_gib_have_their_length() {
     assert!(text.split_whitespace().any(|word| word == LEN.to_string()), "{text}");
 }
 
+/// What our own reader finds.
+fn own(iso: &Path) -> (Image<File>, Files) {
+    let mut image = Image::open(File::open(iso).unwrap()).unwrap();
+    let limit = image.len();
+    let paths: Vec<String> = image.paths().collect();
+    let is_file = |path: &String| matches!(image.entry(path).unwrap().kind, EntryKind::File { .. });
+    let paths: Vec<String> = paths.into_iter().filter(is_file).collect();
+    let files = paths.into_iter().map(|path| (path.clone(), image.read(&path, limit).unwrap()));
+    let files = files.collect();
+    (image, files)
+}
+
+/// Files that try other people's writers, in a folder, and as they are to be found.
+fn tree(folder: &Path) -> Files {
+    let name = "a name of many characters, more than fit into one record; ".repeat(4);
+    let mut files: Files =
+        ["EFI/BOOT/grub.cfg", "images/eltorito.img", "1/2/3/4/5/6/7/8/9/10/x", &name]
+            .map(|path| (path.to_owned(), path.repeat(700).into_bytes()))
+            .into();
+    files.extend((0..150).map(|number| (format!("many/{number:03}-ü"), vec![b'm'; number])));
+    for (path, bytes) in &files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let target = format!("/usr/../{}/x", "t".repeat(200));
+    std::os::unix::fs::symlink(target, folder.join("link")).unwrap();
+    files
+}
+
+fn check_tree(iso: &Path, files: &Files) -> Image<File> {
+    let (image, found) = own(iso);
+    assert!(found == *files, "{:?}", found.keys());
+    let Some(EntryKind::Link { target }) = image.entry("link").map(|entry| entry.kind) else {
+        panic!("{:?}", image.list(""))
+    };
+    assert_eq!(target, format!("/usr/../{}/x", "t".repeat(200)));
+    assert_eq!(image.volume().names, NameKind::RockRidge);
+    assert_eq!(image.volume().id, "Theirs");
+    image
+}
+
+#[test]
+fn we_read_what_xorriso_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let [tree_folder, iso] = ["tree", "iso"].map(|name| folder.path().join(name));
+    let files = tree(&tree_folder);
+    let [tree_text, iso_text] = [&tree_folder, &iso].map(|path| path.to_str().unwrap());
+    let mut options = "-as mkisofs -quiet -R -J -V Theirs -b images/eltorito.img -no-emul-boot \
+        -boot-load-size 4 -boot-info-table -eltorito-alt-boot -e EFI/BOOT/grub.cfg -no-emul-boot -o"
+        .split_whitespace()
+        .collect::<Vec<_>>();
+    options.extend([iso_text, tree_text]);
+    let Some(_) = run("xorriso", &options) else { return };
+    let mut image = Image::open(File::open(&iso).unwrap()).unwrap();
+    // the boot info table is in the file
+    let mut files = files;
+    let eltorito = image.read("images/eltorito.img", image.len()).unwrap();
+    files.insert("images/eltorito.img".to_owned(), eltorito);
+    let image = check_tree(&iso, &files);
+    let [bios, uefi] = image.boot_entries() else { panic!("{:?}", image.boot_entries()) };
+    assert_eq!((bios.platform, bios.load_sectors), (BootPlatform::Bios, 4));
+    assert_eq!(bios.boot_info_len, Some(ByteLen(19 * 700)));
+    assert_eq!(bios.start(), image.pieces("images/eltorito.img").unwrap()[0].at);
+    assert_eq!((uefi.platform, uefi.boot_info_len), (BootPlatform::Uefi, None));
+    assert_eq!(uefi.start(), image.pieces("EFI/BOOT/grub.cfg").unwrap()[0].at);
+}
+
+#[test]
+fn we_read_what_genisoimage_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let [tree_folder, iso] = ["tree", "iso"].map(|name| folder.path().join(name));
+    let files = tree(&tree_folder);
+    let [tree_text, iso_text] = [&tree_folder, &iso].map(|path| path.to_str().unwrap());
+    let write = |options: &[&str]| {
+        let common = ["-quiet", "-V", "Theirs", "-input-charset", "utf-8", "-o", iso_text];
+        run("genisoimage", &[&common, options, &[tree_text]].concat())
+    };
+    // without `-D` it moves directories that are too deep
+    let Some(_) = write(&["-R"]) else { return };
+    let image = check_tree(&iso, &files);
+    assert!(image.list("rr_moved").is_some_and(|moved| moved.is_empty()));
+
+    fs::remove_file(tree_folder.join("link")).unwrap();
+    write(&["-J", "-joliet-long", "-D"]).unwrap();
+    let (image, found) = own(&iso);
+    assert_eq!(image.volume().names, NameKind::Joliet);
+    let is_short = |path: &str| path.split('/').all(|name| name.len() < 64);
+    let short = files.iter().filter(|(path, _)| is_short(path));
+    assert!(
+        short.clone().all(|(path, bytes)| found.get(path) == Some(bytes)),
+        "{:?}",
+        found.keys()
+    );
+    assert_eq!(found.len(), files.len());
+
+    write(&["-D"]).unwrap();
+    let (image, found) = own(&iso);
+    assert_eq!(image.volume().names, NameKind::Plain);
+    assert_eq!(found["EFI/BOOT/GRUB.CFG"], files["EFI/BOOT/grub.cfg"]);
+    assert_eq!(found.len(), files.len());
+}
+
 fn names() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-zA-Z0-9._ -]{1,40}",
@@ -183,6 +288,9 @@ proptest! {
             }
         }
         write(&iso, &files);
+        let (image, found) = own(&iso);
+        assert!(found == files, "{:?}\n{:?}", found.keys(), files.keys());
+        assert_eq!(image.volume().names, NameKind::RockRidge);
         if let Some(found) = extracted(&iso, &[]) {
             assert!(found == files, "{:?}\n{:?}", found.keys(), files.keys());
             let joliet = extracted(&iso, &["-read_fs", "norock"]).unwrap();

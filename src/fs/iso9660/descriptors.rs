@@ -23,6 +23,26 @@ const SYSTEM: &str = "LINUX";
 /// A time that is none.
 const NEVER: &[u8; 17] = b"0000000000000000\0";
 
+/// Where the parts of a descriptor are that are read, too.
+pub(super) mod at {
+    pub const SYSTEM_ID: usize = 8;
+    pub const VOLUME_ID: usize = 40;
+    pub const SECTORS: usize = 80;
+    pub const ESCAPES: usize = 88;
+    pub const SECTOR_BYTES: usize = 128;
+    pub const TABLE_BYTES: usize = 132;
+    pub const TABLES: [usize; 2] = [140, 148];
+    pub const ROOT: usize = 156;
+    pub const APPLICATION: usize = 574;
+}
+
+pub(super) const BOOT: u8 = 0;
+pub(super) const PRIMARY: u8 = 1;
+pub(super) const SUPPLEMENTARY: u8 = 2;
+pub(super) const TERMINATOR: u8 = 255;
+/// What makes a sector a descriptor, after its type.
+pub(super) const MAGIC: &[u8; 5] = b"CD001";
+
 pub(super) type Sector = [u8; SECTOR];
 
 /// What the descriptors of both views say differently.
@@ -45,7 +65,7 @@ pub(super) fn primary(volume: Volume, options: &Options, time: Civil) -> Sector 
         bytes.resize(len, b' ');
         bytes
     };
-    descriptor(1, volume, options, time, text)
+    descriptor(PRIMARY, volume, options, time, text)
 }
 
 /// The descriptor of the names for Windows.
@@ -56,8 +76,8 @@ pub(super) fn joliet(volume: Volume, options: &Options, time: Civil) -> Sector {
         bytes.resize(len, 0);
         bytes
     };
-    let mut sector = descriptor(2, volume, options, time, text);
-    sector[88..91].copy_from_slice(b"%/E");
+    let mut sector = descriptor(SUPPLEMENTARY, volume, options, time, text);
+    sector[at::ESCAPES..at::ESCAPES + 3].copy_from_slice(b"%/E");
     sector
 }
 
@@ -70,25 +90,25 @@ fn descriptor(
 ) -> Sector {
     let mut sector = head(kind);
     let mut put = |at: usize, bytes: &[u8]| sector[at..at + bytes.len()].copy_from_slice(bytes);
-    put(8, &text(SYSTEM, 32));
-    put(40, &text(options.volume_id.as_str(), 32));
-    put(80, &both32(volume.sectors));
+    put(at::SYSTEM_ID, &text(SYSTEM, 32));
+    put(at::VOLUME_ID, &text(options.volume_id.as_str(), 32));
+    put(at::SECTORS, &both32(volume.sectors));
     put(120, &both16(1));
     put(124, &both16(1));
-    put(128, &both16(u16::try_from(SECTOR_BYTES).unwrap_or(0)));
-    put(132, &both32(volume.table_bytes));
-    put(140, &volume.tables[0].to_le_bytes());
-    put(148, &volume.tables[1].to_be_bytes());
-    put(156, &records::record(&[0], volume.root, DIRECTORY, time, &[]));
-    for at in [190, 318, 446] {
-        put(at, &text("", 128));
+    put(at::SECTOR_BYTES, &both16(u16::try_from(SECTOR_BYTES).unwrap_or(0)));
+    put(at::TABLE_BYTES, &both32(volume.table_bytes));
+    put(at::TABLES[0], &volume.tables[0].to_le_bytes());
+    put(at::TABLES[1], &volume.tables[1].to_be_bytes());
+    put(at::ROOT, &records::record(&[0], volume.root, DIRECTORY, time, &[]));
+    for unused in [190, 318, 446] {
+        put(unused, &text("", 128));
     }
-    put(574, &text(&options.application, 128));
-    for at in [702, 739, 776] {
-        put(at, &text("", 37));
+    put(at::APPLICATION, &text(&options.application, 128));
+    for unused in [702, 739, 776] {
+        put(unused, &text("", 37));
     }
-    for at in [813, 830, 864] {
-        put(at, &long_time(time));
+    for set in [813, 830, 864] {
+        put(set, &long_time(time));
     }
     put(847, NEVER);
     put(881, &[1]);
@@ -97,13 +117,13 @@ fn descriptor(
 
 /// The descriptor after the last.
 pub(super) fn terminator() -> Sector {
-    head(255)
+    head(TERMINATOR)
 }
 
 pub(super) fn head(kind: u8) -> Sector {
     let mut sector = [0; SECTOR];
     sector[0] = kind;
-    sector[1..6].copy_from_slice(b"CD001");
+    sector[1..6].copy_from_slice(MAGIC);
     sector[6] = 1;
     sector
 }

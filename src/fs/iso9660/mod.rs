@@ -1,4 +1,5 @@
-//! A write-once ISO 9660: what machines boot from a CD or a USB stick, and what installers read.
+//! ISO 9660: what machines boot from a CD or a USB stick, and what installers read. Here it is
+//! written, once; [`reader`] reads what others wrote, too.
 //!
 //! ```text
 //! sector of 2048 bytes
@@ -30,6 +31,7 @@ mod descriptors;
 mod layout;
 mod listing;
 mod names;
+pub mod reader;
 mod records;
 mod tree;
 
@@ -178,6 +180,12 @@ fn both32(number: u32) -> [u8; 8] {
 fn both16(number: u16) -> [u8; 4] {
     let ([a, b], [c, d]) = (number.to_le_bytes(), number.to_be_bytes());
     [a, b, c, d]
+}
+
+/// Four bytes as a little-endian number; `None` past the end.
+fn le32(bytes: &[u8], at: usize) -> Option<u32> {
+    let four = bytes.get(at..at.checked_add(4)?)?;
+    four.try_into().ok().map(u32::from_le_bytes)
 }
 
 #[cfg(test)]
