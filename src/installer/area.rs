@@ -15,7 +15,10 @@
 //!   ##########…                                        nothing
 //! ```
 //!
-//! So any content comes back as it was, one of `#` and one that fills the area to its end included.
+//! So any content comes back as it was, one of `#` included.
+//!
+//! The last byte is `#` as well. Who changes several areas makes that of `install.toml` a `!`
+//! ([`UNFINISHED`]) until all of them are written: what is found after an interruption is refused.
 
 /// What the owner wants.
 pub const INSTALL_TOML: &str = "bootc-image/install.toml";
@@ -31,6 +34,8 @@ pub const AUTHORIZED_KEYS_LEN: usize = 16_384;
 /// What it held when the medium was made.
 pub const AUTHORIZED_KEYS_AS_MADE: &str = "bootc-image/as-made/authorized_keys";
 
+/// The last byte of `install.toml` while areas are being changed.
+pub const UNFINISHED: u8 = b'!';
 const COMMENT: u8 = b'#';
 /// What the last line begins with where the line break before it is not the content's.
 const NO_BREAK: &[u8] = b"#-";
@@ -46,6 +51,9 @@ pub enum AreaError {
         /// What fits.
         limit: usize,
     },
+    /// A change was interrupted: nobody knows which areas are old and which are new.
+    #[error("a change of this medium was interrupted")]
+    Unfinished,
     /// What follows the content is something else than padding.
     #[error("its last line is not one of `#`")]
     NoPadding,
@@ -58,15 +66,13 @@ pub enum AreaError {
 /// The content is too long.
 pub fn fill(content: &[u8], len: usize) -> Result<Vec<u8>, AreaError> {
     let is_whole = content.is_empty() || content.ends_with(b"\n");
-    let limit = if is_whole { len } else { len.saturating_sub(1 + NO_BREAK.len()) };
-    if content.len() > limit {
+    let more: &[u8] = if is_whole { b"" } else { b"\n#-" };
+    // one byte more, to be the last
+    let limit = len.saturating_sub(more.len() + 1);
+    if content.len() > limit || len == 0 {
         return Err(AreaError::TooLong { len: content.len(), limit });
     }
-    let mut area = content.to_vec();
-    if !is_whole {
-        area.push(b'\n');
-        area.extend(NO_BREAK);
-    }
+    let mut area = [content, more].concat();
     area.resize(len, COMMENT);
     Ok(area)
 }
@@ -75,7 +81,7 @@ pub fn fill(content: &[u8], len: usize) -> Result<Vec<u8>, AreaError> {
 ///
 /// # Errors
 ///
-/// There is no padding where it must be.
+/// A change was interrupted; there is no padding where it must be.
 pub fn content(area: &[u8]) -> Result<&[u8], AreaError> {
     let end = area.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     let (content, padding) = area.split_at(end);
@@ -83,8 +89,11 @@ pub fn content(area: &[u8]) -> Result<&[u8], AreaError> {
         (Some(content), Some(padding)) => (content, padding),
         _ => (content, padding),
     };
-    let is_padding = padding.iter().all(|byte| *byte == COMMENT);
-    is_padding.then_some(content).ok_or(AreaError::NoPadding)
+    match padding.split_last() {
+        Some((&UNFINISHED, _)) => Err(AreaError::Unfinished),
+        Some(_) if padding.iter().all(|byte| *byte == COMMENT) => Ok(content),
+        _ => Err(AreaError::NoPadding),
+    }
 }
 
 #[cfg(test)]
@@ -104,17 +113,20 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        assert_eq!(fill(b"abc\n", 4).unwrap(), b"abc\n");
-        assert_eq!(fill(b"abc\n", 3), Err(AreaError::TooLong { len: 4, limit: 3 }));
-        assert_eq!(fill(b"a", 4).unwrap(), b"a\n#-");
-        assert_eq!(fill(b"a", 3), Err(AreaError::TooLong { len: 1, limit: 0 }));
-        assert_eq!(fill(b"a", 0), Err(AreaError::TooLong { len: 1, limit: 0 }));
+        assert_eq!(fill(b"abc\n", 5).unwrap(), b"abc\n#");
+        assert_eq!(fill(b"abc\n", 4), Err(AreaError::TooLong { len: 4, limit: 3 }));
+        assert_eq!(fill(b"a", 5).unwrap(), b"a\n#-#");
+        assert_eq!(fill(b"a", 4), Err(AreaError::TooLong { len: 1, limit: 0 }));
+        assert_eq!(fill(b"", 0), Err(AreaError::TooLong { len: 0, limit: 0 }));
     }
 
     #[test]
     fn what_is_no_area_is_refused() {
-        for bytes in ["a", "a\n#-a", "a\n##\0", "#-", "a\n# b", "a\n##-"] {
+        for bytes in ["", "a", "a\n", "a\n#-", "a\n#-a", "a\n##\0", "#-", "a\n# b", "a\n##-"] {
             assert_eq!(content(bytes.as_bytes()), Err(AreaError::NoPadding), "{bytes:?}");
+        }
+        for bytes in ["!", "##!", "a\n#-##!", "a\n##!", "a\nb!"] {
+            assert_eq!(content(bytes.as_bytes()), Err(AreaError::Unfinished), "{bytes:?}");
         }
     }
 
@@ -125,7 +137,7 @@ mod tests {
                 prop_assert_eq!(area.len(), bytes.len() + more);
                 prop_assert_eq!(content(&area), Ok(bytes.as_bytes()));
             } else {
-                prop_assert!(more < 3 && !bytes.ends_with('\n'));
+                prop_assert!(more < 4);
             }
         }
     }

@@ -161,6 +161,30 @@ pub fn kargs_area(kargs: &[String]) -> Result<Vec<u8>, BootError> {
     Ok(area)
 }
 
+/// The arguments that an area holds; `None` when [`kargs_area`] would make no such area.
+pub fn kargs_in(area: &[u8]) -> Option<Vec<String>> {
+    let text = str::from_utf8(area).ok()?;
+    let used = text.trim_end_matches(char::from(COMMENT));
+    // without padding, what looks like it is the end of an argument
+    let used = if used.is_empty() { used } else { used.strip_suffix(' ').unwrap_or(text) };
+    let mut kargs = Vec::new();
+    let mut rest = used;
+    while !rest.is_empty() {
+        let end = match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.find('\'')? + 2,
+            None => rest.find(' ').unwrap_or(rest.len()),
+        };
+        let (word, more) = rest.split_at(end);
+        kargs.push(word.trim_matches('\'').to_owned());
+        rest = match more {
+            "" => more,
+            _ => more.strip_prefix(' ').filter(|more| !more.is_empty())?,
+        };
+    }
+    let same = kargs_area(&kargs).is_ok_and(|same| same == area);
+    same.then_some(kargs)
+}
+
 /// Where the areas of a `grub.cfg` or `loopback.cfg` begin.
 pub fn kargs_areas(text: &[u8]) -> Vec<usize> {
     let command = format!("linux /{KERNEL} ");
@@ -311,6 +335,7 @@ mod tests {
                 let line = changed.lines().find(|line| line.contains("vmlinuz quiet ")).unwrap();
                 let line = &line[line.len() - KARGS_AREA_LEN..];
                 assert_eq!(arguments(line), new);
+                assert_eq!(kargs_in(line.as_bytes()).unwrap(), new);
             }
             assert_eq!(changed, text.into_bytes());
         }
@@ -326,12 +351,38 @@ mod tests {
             assert_eq!(area.len(), KARGS_AREA_LEN);
             let expected = format!("{} #", "a".repeat(len));
             assert_eq!(area, &expected.as_bytes()[..KARGS_AREA_LEN]);
+            assert_eq!(kargs_in(&area).unwrap(), ["a".repeat(len)]);
         }
         let error = kargs_area(&["a".repeat(1025)]).unwrap_err();
         assert!(matches!(error, BootError::TooManyKargs { len: 1025, limit: 1024 }), "{error}");
     }
 
+    #[test]
+    fn areas_that_are_none_have_no_arguments() {
+        let with = |text: &str| {
+            let mut area = text.as_bytes().to_vec();
+            area.resize(KARGS_AREA_LEN, COMMENT);
+            area
+        };
+        assert_eq!(kargs_in(&with("a #")).unwrap(), ["a"]);
+        for text in ["a", " a ", "a  b ", "'a ", "'a'b ", "'ab' ", "a;b ", "\u{e9}\n "] {
+            assert_eq!(kargs_in(&with(text)), None, "{text:?}");
+        }
+        assert_eq!(kargs_in(b"\xff####"), None);
+    }
+
     proptest! {
+        #[test]
+        fn areas_are_read_back(all in prop::collection::vec("[!-~]{1,9}( [!-~#]{1,5})?", 0..5)) {
+            if let Ok(area) = kargs_area(&all) {
+                let without_quotes = all.iter().map(|karg| karg.replace('"', ""));
+                let expected: Vec<String> = without_quotes.collect();
+                if expected.iter().all(|karg| script::obstacle(karg).is_none()) {
+                    prop_assert_eq!(kargs_in(&area), Some(expected));
+                }
+            }
+        }
+
         #[test]
         fn words_stay_words(
             name in "[ -~]{0,20}",
