@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bootc_image::canvas::{Canvas as _, FileCanvas};
 use bootc_image::fs::iso9660::reader::{BootPlatform, EntryKind, Image, NameKind};
 use bootc_image::fs::iso9660::{Builder, Options};
+use bootc_image::spec::VolumeId;
 use bootc_image::units::ByteLen;
 use bootc_image::volume::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
@@ -23,7 +24,8 @@ type Files = BTreeMap<String, Vec<u8>>;
 const TIME: i64 = 1_709_210_096;
 
 fn builder() -> Builder {
-    let (volume_id, application) = ("Tests-1.0".to_owned(), "bootc-image".to_owned());
+    let volume_id = VolumeId::parse("Tests-1.0").unwrap();
+    let application = "bootc-image".to_owned();
     Builder::new(Options { volume_id, application, time: Timestamp::of_secs(TIME) }).unwrap()
 }
 

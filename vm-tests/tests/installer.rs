@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bootc_image_fixtures::tier::{self, Tier};
-use bootc_image_vm_tests::vm::{Bus, Firmware, Vm, diskless};
+use bootc_image_vm_tests::vm::{Firmware, Vm, diskless};
 use bootc_image_vm_tests::{KARGS, product, system, tool, working_folder};
 
 const TARGET: &str = "registry.example/fixture/os:stable";

@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 4] = [
 
 fn builder() -> Builder {
     Builder::new(Options {
-        volume_id: "Some-OS_1.0".into(),
+        volume_id: VolumeId::parse("Some-OS_1.0").unwrap(),
         application: "tests".into(),
         time: Timestamp::of_secs(1_700_000_000),
     })
