@@ -36,6 +36,7 @@
 //! | [`mod@format`] | disk formats: raw, qcow2, vmdk, ova, vhd, vhdx, gce, raw.zst, containerdisk, netboot |
 //! | [`inspect`] | what an image or a disk is, read back |
 //! | [`installer`] | what an installer decides: which disk is meant, and whether it may be overwritten |
+//! | [`machine`] | what the installer's first process does to a machine: mounts, modules, consoles |
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
@@ -71,6 +72,7 @@ pub mod inspect;
 pub mod installer;
 pub mod labels;
 pub mod layers;
+pub mod machine;
 pub mod ostree;
 pub mod output;
 pub mod partition;

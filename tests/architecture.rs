@@ -33,6 +33,7 @@ const ROOMS: &[&str] = &[
     "inspect",
     "installer",
     "layers",
+    "machine",
     "ostree",
     "partition",
     "plan",
