@@ -9,6 +9,7 @@ use std::iter;
 use std::path::Path;
 
 use super::config::ConfigFileError;
+use super::init::InitError;
 use super::request::RequestError;
 use super::trust::TrustError;
 use crate::boot::BootError;
@@ -74,6 +75,9 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Verify { .. } => Some("the disk is failing: use another".into()),
             _ => None,
         };
+    }
+    if let Some(error) = error.downcast_ref::<InitError>() {
+        return error.hint();
     }
     if let Some(error) = error.downcast_ref::<LayerError>() {
         return match error {

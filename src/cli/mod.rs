@@ -12,6 +12,7 @@
 //! | `hint` | what to do about it |
 //! | `signals` | Ctrl-C |
 //! | `install` | an installation onto a disk of this machine |
+//! | `init` | the installer: this program as the first process of a machine |
 //! | `inspect` | reports on images and disks, as text or JSON |
 //! | `generate` | completions and manual pages |
 //!
@@ -41,6 +42,7 @@ mod config;
 mod drop_in;
 mod generate;
 mod hint;
+mod init;
 mod inspect;
 mod install;
 mod installer;
@@ -56,6 +58,10 @@ const USAGE: u8 = 2;
 
 /// Does what the command line says.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let Some(code) = init::run(&words) {
+        return code;
+    }
     let args = match Args::try_parse_from(drop_in::translate(words)) {
         Ok(args) => args,
         Err(error) => {

@@ -13,7 +13,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Shows lines.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(in crate::cli) struct Lines {
     /// Whether steps are shown; warnings always are.
     steps: bool,
     details: bool,
@@ -22,12 +22,12 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(steps: bool, details: bool, colour: bool) -> Self {
+    pub(in crate::cli) fn new(steps: bool, details: bool, colour: bool) -> Self {
         Self { steps, details, colour, sizes_bytes: Mutex::default() }
     }
 
     /// The line for an event, if it is worth one.
-    pub(super) fn line(&self, event: &Event) -> Option<String> {
+    pub(in crate::cli) fn line(&self, event: &Event) -> Option<String> {
         match event {
             Event::Warning { message } => {
                 Some(format!("{} {}", label("warning:", WARNING, self.colour), indented(message)))

@@ -12,6 +12,8 @@ mod bars;
 mod json;
 mod lines;
 
+pub(super) use lines::Lines;
+
 /// Something that shows events, and how it all ended.
 pub(super) trait Screen: Reporter {
     /// Takes away what moves: nothing more will happen.
@@ -27,7 +29,7 @@ pub(super) fn screen(args: &WorkArgs, around: &Surroundings) -> Arc<dyn Screen> 
     let style = if args.quiet { ProgressStyle::None } else { args.progress };
     let moves = io::stderr().is_terminal() && around.terminal_moves;
     let verbose = args.verbose || style == ProgressStyle::Verbose;
-    let lines = |steps| lines::Lines::new(steps, verbose, colour);
+    let lines = |steps| Lines::new(steps, verbose, colour);
     match style {
         ProgressStyle::Auto if moves => Arc::new(bars::Bars::new(lines(true))),
         ProgressStyle::Auto | ProgressStyle::Plain | ProgressStyle::Verbose => {
@@ -46,7 +48,7 @@ pub(super) fn print_report(report: &Report, around: &Surroundings) {
 /// Shows a warning of the commands that have no progress.
 pub(super) fn print_warning(message: &str, around: &Surroundings) {
     let message = message.to_owned();
-    let lines = lines::Lines::new(false, false, has_colour(around));
+    let lines = Lines::new(false, false, has_colour(around));
     lines.report(Event::Warning { message });
 }
 
@@ -55,6 +57,6 @@ fn has_colour(around: &Surroundings) -> bool {
 }
 
 /// Writes to stderr in one go; when that is closed there is nobody to tell.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -3,6 +3,7 @@ use std::io::Cursor;
 use super::super::{Builder, Layout, Options};
 use super::*;
 use crate::canvas::{Canvas as _, MemoryCanvas};
+use crate::spec::VolumeId;
 use crate::volume::Timestamp;
 
 const FILES: [(&str, &str); 4] = [

@@ -1,0 +1,244 @@
+//! An installation from finding the medium to the end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::dialog::{Dialog, Reply};
+use super::engine::{self, Installed, Log, Wish};
+use super::error::InitError;
+use super::offers::{Offer, numbered};
+use super::shell;
+use super::show::{DONE, Show};
+use super::wishes::Wanted;
+use crate::cli::report::Report;
+use crate::cli::surroundings::{Surroundings, random_bytes};
+use crate::installer::config::{Decisions, Ids, Then};
+use crate::installer::disks::{self, DeviceNumber, Disk};
+use crate::installer::target::{self, Needs, Refusal, Target};
+use crate::machine::consoles::Heard;
+use crate::machine::medium::{self, ByKernel, MediumId};
+use crate::machine::power::Power;
+use crate::machine::{self, MachineError};
+use crate::pipeline::Request;
+use crate::pipeline::carried::Carried;
+use crate::pipeline::request;
+use crate::plan::layout::Role;
+use crate::progress::{Cancel, Event, Reporter};
+
+const ROOT: &str = "/";
+const COMMAND_LINE: &str = "/proc/cmdline";
+const COMMAND_LINE_LIMIT: u64 = 1 << 20;
+/// By what the initramfs knows its medium.
+const MEDIUM_ID: &str = "/medium.json";
+const MEDIUM_AT: &str = "/run/medium";
+/// Where the medium has the image.
+const LAYOUT: &str = "container";
+/// Where what has no place on the disk yet may wait; memory, like all there is.
+const SCRATCH: &str = "/run";
+const LOOK: Duration = Duration::from_millis(250);
+/// After so many looks that show the same disks, no more are expected: a second.
+const QUIET_LOOKS: u32 = 4;
+/// How often a disk that was named is looked for: half a minute.
+const MOST_LOOKS: u32 = 120;
+/// How long people have to take the medium out.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// What a question came to.
+enum Choice {
+    /// This disk, and whether what is on it may go.
+    Disk {
+        target: Target,
+        may_wipe: bool,
+    },
+    Leave(Power),
+}
+
+/// Installs; then the machine's day ends.
+pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, InitError> {
+    let command_line = machine::read(Path::new(COMMAND_LINE), COMMAND_LINE_LIMIT)?;
+    medium::check_origin(&command_line)?;
+    let id = MediumId::load(Path::new(MEDIUM_ID))?;
+    stage(show, format!("looking for the medium {}", id.volume_id));
+    let by_kernel = ByKernel(Path::new(MEDIUM_AT));
+    let medium = medium::find(Path::new(ROOT), &id, &by_kernel, medium::patience())?;
+    stage(show, format!("found it on {}", medium.device.display()));
+    let folder = medium.mount.as_ref();
+    let wanted = Wanted::load(&command_line, folder)?;
+    show.show_details(wanted.decisions.is_debug);
+    let carried = Carried::parse(&medium.record)?;
+    show.say(&format!("to be installed: {} ({})", carried.name, carried.source));
+    let request = to_request(&carried, &wanted, &folder.join(LAYOUT), around)?;
+
+    let numbers = [DeviceNumber { major: medium.major, minor: medium.minor }];
+    let decisions = &wanted.decisions;
+    let disks = settled(decisions.target.as_ref(), &numbers)?;
+    let needs = Needs {
+        size: carried.least_bytes,
+        sector: None,
+        medium: &numbers,
+        may_wipe: decisions.may_wipe,
+    };
+    let choice = match &decisions.target {
+        Some(target) if decisions.is_unattended => {
+            Choice::Disk { target: target.clone(), may_wipe: decisions.may_wipe }
+        }
+        _ => ask(show, disks, decisions, &needs)?,
+    };
+    let (target, may_wipe) = match choice {
+        Choice::Disk { target, may_wipe } => (target, may_wipe),
+        Choice::Leave(power) => return Ok(power),
+    };
+    let log = || show.log();
+    let wish = Wish {
+        target: &target,
+        may_wipe,
+        saved: &decisions.saved,
+        medium: &numbers,
+        least: carried.least_bytes,
+        is_dry_run: false,
+        // a disk that follows from the image alone tells nothing of this machine
+        log: matches!(request.ids, request::Ids::Random(_)).then_some(Log(&log)),
+    };
+    let reporter: Arc<dyn Reporter> = Arc::clone(show) as Arc<dyn Reporter>;
+    let installed = engine::install(&request, &wish, &reporter, &Cancel::default())?;
+    drop(medium);
+    let Installed { disk, size, .. } = &installed;
+    show.say(&format!("\n{DONE}: {disk} ({size}), after {} s", show.elapsed().as_secs()));
+    Ok(after(show, decisions, &installed))
+}
+
+fn stage(show: &Show, name: String) {
+    show.report(Event::Stage { name });
+}
+
+/// The build that the medium carries, with what the owner wants by now.
+fn to_request(
+    carried: &Carried,
+    wanted: &Wanted,
+    layout: &Path,
+    around: &Surroundings,
+) -> Result<Request, InitError> {
+    let mut request = carried.request(layout);
+    request.output = PathBuf::from(SCRATCH);
+    request.threads = around.processors.max(1);
+    request.ids = match wanted.decisions.ids {
+        Ids::Derived => request::Ids::Derived,
+        Ids::Random => request::Ids::Random(random_bytes().map_err(InitError::Random)?),
+    };
+    if let Some(blueprint) = &wanted.blueprint {
+        request.settings = blueprint.settings.clone();
+        request.layout.clone_from(&blueprint.disk);
+        request.notices.extend(blueprint.warnings.iter().cloned());
+        let notice = "install.toml says what the system is to be, in place of what was said when the \
+                      medium was made";
+        request.notices.push(notice.to_owned());
+    }
+    if wanted.keys.is_some() {
+        request.root_ssh_authorized_keys.clone_from(&wanted.keys);
+    }
+    Ok(request)
+}
+
+/// The disks, when no more show up; a disk that is named is waited for.
+fn settled(named: Option<&Target>, medium: &[DeviceNumber]) -> Result<Vec<Disk>, InitError> {
+    let (mut before, mut quiet) = (Vec::new(), 0);
+    for _ in 0..MOST_LOOKS {
+        let disks = disks::load(Path::new(ROOT))?;
+        let found = named.map(|target| target::choose(target, &disks, medium));
+        match (named, &found) {
+            (Some(Target::Path(_) | Target::Serial(_)), Some(Ok(_))) => return Ok(disks),
+            (_, Some(Err(error))) if may_come(error) => {}
+            _ if quiet >= QUIET_LOOKS => return Ok(disks),
+            _ => {}
+        }
+        let names: Vec<String> = disks.iter().map(Disk::path).collect();
+        quiet = if names == before { quiet + 1 } else { 0 };
+        before = names;
+        sleep(LOOK);
+    }
+    Ok(disks::load(Path::new(ROOT))?)
+}
+
+/// Whether a disk that is not there yet would change this.
+fn may_come(refusal: &Refusal) -> bool {
+    use Refusal as R;
+    matches!(refusal, R::NoSuchDisk { .. } | R::NoSuchSerial { .. } | R::NoCandidate { .. })
+}
+
+/// Lets people choose a disk, or confirm the one that is meant.
+fn ask(
+    show: &Show,
+    disks: Vec<Disk>,
+    decisions: &Decisions,
+    needs: &Needs<'_>,
+) -> Result<Choice, InitError> {
+    let mut named = None;
+    if let Some(target) = &decisions.target {
+        match target::choose(target, &disks, needs.medium) {
+            Ok(disk) => named = Some(disk.path()),
+            Err(refusal) => show.say(&refusal.to_string()),
+        }
+    }
+    let mut disks = disks;
+    loop {
+        let offer = |disk| Offer::of(Path::new(ROOT), disk, needs, &decisions.saved);
+        let offers = numbered(disks.iter().filter_map(offer).collect());
+        let mut dialog = Dialog::new(offers, named.take().as_deref());
+        let reply = loop {
+            show.ask(&dialog.question());
+            let line = match show.consoles().read_line(None) {
+                Heard::Line(line) => line,
+                Heard::Silence | Heard::Nobody => return Err(InitError::Nobody),
+            };
+            match dialog.answer(&line) {
+                Reply::Ask(said) if said.is_empty() => {}
+                Reply::Ask(said) => show.say(said.trim_end()),
+                other => break other,
+            }
+        };
+        match reply {
+            Reply::Install(offer) => {
+                // what was blank when it was shown must still be
+                let may_wipe = decisions.may_wipe || !offer.is_blank;
+                return Ok(Choice::Disk { target: Target::Path(offer.path), may_wipe });
+            }
+            Reply::Leave(power) => return Ok(Choice::Leave(power)),
+            Reply::Rescan | Reply::Ask(_) => disks = disks::load(Path::new(ROOT))?,
+        }
+    }
+}
+
+/// What follows an installation.
+fn after(show: &Show, decisions: &Decisions, installed: &Installed) -> Power {
+    match decisions.then {
+        Then::PowerOff => return Power::Off,
+        Then::Shell => {
+            if let Err(error) = enter(show, installed) {
+                show.warn(&Report::of(&error));
+                goodbye(show, None);
+            }
+        }
+        Then::Reboot if decisions.is_unattended => {}
+        Then::Reboot => goodbye(show, Some(GOODBYE)),
+    }
+    Power::Restart
+}
+
+fn enter(show: &Show, installed: &Installed) -> Result<(), InitError> {
+    let is_root = |placed: &crate::plan::layout::Placed| placed.partition.role == Role::Root;
+    let index = installed.partitions.iter().position(is_root);
+    let number = index.and_then(|index| u32::try_from(index + 1).ok()).unwrap_or(0);
+    let Some((_, deployment)) = &installed.deployment else {
+        let disk = installed.disk.clone();
+        return Err(MachineError::NoPartition { disk, number }.into());
+    };
+    shell::run(show, &installed.disk, number, deployment)
+}
+
+fn goodbye(show: &Show, patience: Option<Duration>) {
+    show.ask("take the medium out; Enter restarts the machine: ");
+    let _ = show.consoles().read_line(patience);
+    show.say("");
+}
