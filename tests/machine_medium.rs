@@ -23,7 +23,7 @@ const GOOD: &[u8] = br#"{"what": "this one"}"#;
 /// The first bytes of a volume: its kernel would read the rest, and here a folder has it.
 fn volume(label: &str) -> Vec<u8> {
     let options = Options {
-        volume_id: label.to_owned(),
+        volume_id: bootc_image::spec::VolumeId::parse(label).unwrap(),
         application: "tests".to_owned(),
         time: Timestamp::of_secs(0),
     };

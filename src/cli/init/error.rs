@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::cli::hint;
 use crate::config::blueprint::BlueprintError;
-use crate::installer::config::{InstallError, KargError, WishError};
+use crate::installer::config::{KargError, WishError};
 use crate::installer::disks::DisksError;
 use crate::installer::target::Refusal;
 use crate::machine::MachineError;
@@ -26,9 +26,6 @@ pub enum InitError {
     #[error(transparent)]
     Wish(#[from] WishError),
     /// A file with wishes cannot be used.
-    #[error(transparent)]
-    Install(#[from] InstallError),
-    /// Its blueprint cannot be used.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
     /// A file that is somewhere else.
@@ -75,7 +72,6 @@ impl InitError {
         let of = |error: &(dyn Error + 'static)| hint::hint(error);
         let text = match self {
             Self::Machine(error) => return of_machine(error),
-            Self::Blueprint(error) => return of(error),
             Self::Pipeline(error) => return of(error),
             Self::Karg(_) => {
                 "correct it in the boot menu: `e` edits an entry of GRUB, Ctrl-X starts it"
@@ -83,7 +79,7 @@ impl InitError {
             Self::Wish(WishError::NoTarget) => {
                 "`only`, `smallest` and `largest` are targets too, as are `/dev/…` and `serial:…`"
             }
-            Self::Install(_) => {
+            Self::Blueprint(_) => {
                 "correct the file, and put it on the medium with `bootc-image iso customize`"
             }
             Self::NoNetwork { .. } => "put the file on the medium, and give its path there",

@@ -6,7 +6,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::dialog::{Dialog, Reply};
-use super::engine::{self, Installed, Log, Wish};
 use super::error::InitError;
 use super::offers::{Offer, numbered};
 use super::shell;
@@ -23,8 +22,10 @@ use crate::machine::power::Power;
 use crate::machine::{self, MachineError};
 use crate::pipeline::Request;
 use crate::pipeline::carried::Carried;
+use crate::pipeline::install::Log;
+use crate::pipeline::onto::{self, Installed, Wish};
 use crate::pipeline::request;
-use crate::plan::layout::Role;
+use crate::plan::layout::{Placed, Role};
 use crate::progress::{Cancel, Event, Reporter};
 
 const ROOT: &str = "/";
@@ -102,7 +103,7 @@ pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, Init
         log: matches!(request.ids, request::Ids::Random(_)).then_some(Log(&log)),
     };
     let reporter: Arc<dyn Reporter> = Arc::clone(show) as Arc<dyn Reporter>;
-    let installed = engine::install(&request, &wish, &reporter, &Cancel::default())?;
+    let installed = onto::install(&request, &wish, &reporter, &Cancel::default())?;
     drop(medium);
     let Installed { disk, size, .. } = &installed;
     show.say(&format!("\n{DONE}: {disk} ({size}), after {} s", show.elapsed().as_secs()));
@@ -227,7 +228,7 @@ fn after(show: &Show, decisions: &Decisions, installed: &Installed) -> Power {
 }
 
 fn enter(show: &Show, installed: &Installed) -> Result<(), InitError> {
-    let is_root = |placed: &crate::plan::layout::Placed| placed.partition.role == Role::Root;
+    let is_root = |placed: &Placed| placed.partition.role == Role::Root;
     let index = installed.partitions.iter().position(is_root);
     let number = index.and_then(|index| u32::try_from(index + 1).ok()).unwrap_or(0);
     let Some((_, deployment)) = &installed.deployment else {

@@ -11,7 +11,6 @@
 //! | `wishes` | what the owner wants: kernel arguments, files of the medium |
 //! | `offers` | disks as they are shown |
 //! | `dialog` | the questions: which disk, and whether really |
-//! | `engine` | what writes onto the disk |
 //! | `endings` | what can be done when nothing goes on |
 //! | `show` | events on all consoles |
 //! | `log` | what was said, for those who look for an error |
@@ -45,7 +44,6 @@ use crate::progress::{Event, Reporter as _};
 
 mod dialog;
 mod endings;
-mod engine;
 mod error;
 mod flow;
 mod log;

@@ -14,9 +14,9 @@ use std::io;
 use std::path::{Component, Path};
 
 use super::error::InitError;
-use crate::config::blueprint::Blueprint;
+use crate::config::blueprint::{Blueprint, InstallFile};
 use crate::installer::area::{self, AUTHORIZED_KEYS, INSTALL_TOML};
-use crate::installer::config::{Decisions, Parsed, Wishes, from_kargs, parse};
+use crate::installer::config::{Decisions, Wishes, from_kargs};
 use crate::machine::{self, MachineError};
 use crate::settings::is_private_key;
 
@@ -47,8 +47,7 @@ impl Wanted {
             None => Said::default(),
         };
         let decisions = of_kernel.or(further.wishes).or(embedded.wishes).settle()?;
-        let blueprints = [further.blueprint, embedded.blueprint];
-        let blueprint = blueprints.into_iter().find(|said| *said != Blueprint::default());
+        let blueprint = further.blueprint.or(embedded.blueprint);
         Ok(Self { decisions, blueprint, keys: keys(medium)? })
     }
 }
@@ -57,14 +56,12 @@ impl Wanted {
 #[derive(Debug, Default)]
 struct Said {
     wishes: Wishes,
-    blueprint: Blueprint,
+    blueprint: Option<Blueprint>,
 }
 
 fn file(name: &str, bytes: &[u8]) -> Result<Said, InitError> {
-    let Parsed { wishes, blueprint } = parse(name, bytes)?;
-    // what reads blueprints goes by the name, and this is TOML whatever it is called
-    let toml = if name.ends_with(".toml") { name.to_owned() } else { format!("{name}.toml") };
-    Ok(Said { wishes, blueprint: Blueprint::parse(&toml, blueprint.as_bytes())? })
+    let InstallFile { install, blueprint, has_blueprint } = InstallFile::parse(name, bytes)?;
+    Ok(Said { wishes: install, blueprint: has_blueprint.then_some(blueprint) })
 }
 
 /// Where a further file is on the medium.
