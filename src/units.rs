@@ -35,6 +35,10 @@ pub enum SectorSize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lba(pub u64);
 
+/// A sector of a CD by its number: 2048 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CdSector(pub u32);
+
 impl ByteOffset {
     /// This position moved forward by `len`; `None` past the end of 64 bits.
     pub fn checked_add(self, len: ByteLen) -> Option<Self> {
@@ -82,6 +86,16 @@ impl Lba {
     /// Where this sector starts; `None` past the end of 64 bits.
     pub fn to_offset(self, sector: SectorSize) -> Option<ByteOffset> {
         self.0.checked_mul(sector.bytes()).map(ByteOffset)
+    }
+}
+
+impl CdSector {
+    /// Bytes in one.
+    pub const BYTES: u64 = 2048;
+
+    /// Where it starts.
+    pub fn to_offset(self) -> ByteOffset {
+        ByteOffset(u64::from(self.0) * Self::BYTES)
     }
 }
 

@@ -21,7 +21,6 @@ use super::boot_loader::content_bytes;
 use super::error::Error;
 use super::ground::Ground;
 use super::parts;
-use crate::boot::grub::bios::CdSector;
 use crate::boot::iso::{BiosBoot, ELTORITO, Iso};
 use crate::boot::loader::Content;
 use crate::canvas::Canvas as _;
@@ -169,7 +168,7 @@ impl Medium<'_> {
         }
         layout.write(&mut canvas, len)?;
         if let Some((file, bios)) = bios {
-            let sector = CdSector(layout.sector(file));
+            let sector = layout.sector(file);
             canvas.write_at(layout.place(file), &bios.image.at(sector)).map_err(in_error)?;
             canvas.write_at(ByteOffset(0), &bios.code.at(sector)).map_err(in_error)?;
         }

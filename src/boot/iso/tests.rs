@@ -1,12 +1,12 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::boot::grub::bios::CdSector;
 use crate::boot::grub::efi_image::fake as efi;
 use crate::boot::grub::fake_modules;
 use crate::boot::grub::pe::fake;
 use crate::boot::loader::SerialPort;
 use crate::files::MemoryFiles;
+use crate::units::CdSector;
 
 const PC: &str = "usr/lib/grub/i386-pc";
 const SHIM: &str = "usr/lib/shim/shimx64.efi.signed";

@@ -7,7 +7,7 @@ use super::records::Extent;
 use super::tree::{File, Kind, Tree};
 use super::{Builder, FileId, IsoError, Options, SECTOR_BYTES};
 use crate::canvas::Canvas;
-use crate::units::{ByteLen, ByteOffset};
+use crate::units::{ByteLen, ByteOffset, CdSector};
 use crate::volume::{Civil, Timestamp};
 
 /// The first sector after the system area.
@@ -114,12 +114,12 @@ impl Layout {
 
     /// Where a file's content belongs, in one piece.
     pub fn place(&self, file: FileId) -> ByteOffset {
-        ByteOffset(u64::from(self.sector(file)) * SECTOR_BYTES)
+        self.sector(file).to_offset()
     }
 
-    /// The same in sectors of 2048 bytes.
-    pub fn sector(&self, file: FileId) -> u32 {
-        self.views[0].places.first_sectors[file.0]
+    /// The same in sectors.
+    pub fn sector(&self, file: FileId) -> CdSector {
+        CdSector(self.views[0].places.first_sectors[file.0])
     }
 
     /// The length that a file was announced with.
@@ -163,8 +163,8 @@ impl Layout {
             all.extend(view.structures(&self.tree, self.time));
         }
         let entries = Entries {
-            bios: self.bios.map(|file| self.sector(file)),
-            uefi: self.uefi.map(|file| (self.sector(file), self.len_of(file))),
+            bios: self.bios.map(|file| self.sector(file).0),
+            uefi: self.uefi.map(|file| (self.sector(file).0, self.len_of(file))),
         };
         all.extend(self.catalog.map(|at| (at, boot::catalog(entries).into())));
         all

@@ -42,11 +42,11 @@ use std::io;
 use tree::Tree;
 
 use crate::spec::VolumeId;
-use crate::units::ByteLen;
+use crate::units::{ByteLen, CdSector};
 use crate::volume::Timestamp;
 
 /// Bytes of a sector, the unit of everything here.
-pub const SECTOR_BYTES: u64 = 2048;
+pub const SECTOR_BYTES: u64 = CdSector::BYTES;
 
 /// What a file system is besides its files.
 #[derive(Debug, Clone)]

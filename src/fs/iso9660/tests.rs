@@ -79,10 +79,10 @@ fn catalogs_lead_to_what_boots() {
     };
     let (layout, both) = catalog(Some(bios), Some(uefi));
     assert_eq!(layout.place(uefi).0 % (1 << 20), 0);
-    assert_eq!((both[1], both[32], both[38], le32(&both, 40)), (0, 0x88, 4, layout.sector(bios)));
+    assert_eq!((both[1], both[32], both[38], le32(&both, 40)), (0, 0x88, 4, layout.sector(bios).0));
     assert_eq!(both[64..68], [0x91, 0xEF, 1, 0]);
     assert_eq!((both[96], both[102], both[103]), (0x88, 0, 0), "too long for 16 bits");
-    assert_eq!(le32(&both, 104), layout.sector(uefi));
+    assert_eq!(le32(&both, 104), layout.sector(uefi).0);
     let (_, small) = catalog(None, Some(small));
     assert_eq!((small[1], small[32], small[38], small[39]), (0xEF, 0x88, 0, 8));
     assert_eq!(catalog(Some(bios), None).1[64..], [0; 64]);
@@ -133,7 +133,7 @@ fn large_files_have_several_extents() {
         }
         at += record.len();
     }
-    let (first, whole) = (layout.sector(file), u32::MAX - 2047);
+    let (first, whole) = (layout.sector(file).0, u32::MAX - 2047);
     let sectors = whole / 2048;
     let rest = u32::try_from(len - 2 * u64::from(whole)).unwrap();
     let expected =

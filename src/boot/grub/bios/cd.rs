@@ -21,6 +21,7 @@
 //! | 0x9F4 u64 | sector of 512 bytes behind diskboot.img | set; comes as 2 |
 
 use super::{CoreImage, ImageError, Lba, Parts, core_image, le32, sectors, verify};
+use crate::units::CdSector;
 
 /// Bytes in a sector of a CD.
 const LEN: usize = 2048;
@@ -33,15 +34,9 @@ const CODE: usize = 0x40;
 /// Where the core is started: `ljmp 0x820:0`.
 const JUMP_TO_CORE: [u8; 5] = [0xEA, 0x00, 0x00, 0x20, 0x08];
 
-/// A sector of a CD: 2048 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CdSector(pub u32);
-
-impl CdSector {
-    /// Where the core starts of an image that starts here, in sectors of 512 bytes.
-    pub(super) fn core(self) -> Lba {
-        Lba((u64::from(self.0) + 1) * SECTORS)
-    }
+/// Where the core starts of an image that starts here, in sectors of 512 bytes.
+pub(super) fn core_of(image: CdSector) -> Lba {
+    Lba((u64::from(image.0) + 1) * SECTORS)
 }
 
 /// An image for a CD that does not know yet where on it it will lie.
@@ -79,7 +74,7 @@ impl CdImage {
     /// The image as a file that starts at this sector.
     pub fn at(&self, start: CdSector) -> Vec<u8> {
         let mut image = self.bytes.clone();
-        sectors::place(&mut image[LEN..], start.core());
+        sectors::place(&mut image[LEN..], core_of(start));
         image[0x08..0x0C].copy_from_slice(&VOLUME_DESCRIPTOR.to_le_bytes());
         image[0x0C..0x10].copy_from_slice(&start.0.to_le_bytes());
         image[0x10..0x14].copy_from_slice(&self.len);

@@ -13,9 +13,10 @@
 //!
 //! The core is the one in the image for a CD ([`super::cd`]), behind that image's first sector.
 
-use super::cd::CdSector;
+use super::cd::core_of;
 use super::sectors::BOOT_CODE_LEN;
 use super::{ImageError, verify};
+use crate::units::CdSector;
 
 const LEN: usize = 512;
 /// Where the core's place is: the last eight bytes of the code.
@@ -52,7 +53,7 @@ impl HybridCode {
     /// The code for an image that starts at this sector.
     pub fn at(&self, image: CdSector) -> [u8; BOOT_CODE_LEN] {
         let mut code = self.0;
-        code[PLACE..].copy_from_slice(&image.core().0.to_le_bytes());
+        code[PLACE..].copy_from_slice(&core_of(image).0.to_le_bytes());
         code
     }
 }

@@ -40,7 +40,7 @@ mod hybrid;
 mod kernel;
 mod sectors;
 
-pub use cd::{CdImage, CdSector, cd_image};
+pub use cd::{CdImage, cd_image};
 pub use hybrid::HybridCode;
 pub use kernel::payload;
 pub use sectors::{BOOT_CODE_LEN, boot_code};

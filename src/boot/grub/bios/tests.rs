@@ -1,4 +1,5 @@
 use super::*;
+use crate::units::CdSector;
 use proptest::prelude::*;
 
 /// What a stream holds, by another library than the one that wrote it.
