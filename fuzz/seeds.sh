@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,iso9660}
+mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,carried}
 first() { printf "\\x$1"; cat; }
 
 # ---------------------------------------------------------------- configuration
@@ -132,4 +133,9 @@ cat corpus/initramfs/cpio corpus/initramfs/gzip >corpus/initramfs/chain
 # ---------------------------------------------------------------- kernel modules
 printf '%s\0%s\0%s\0%s' $'a/nvme.ko.xz: a/nvme-core.ko.xz\na/nvme-core.ko.xz:\na/crc_x.ko:\n' \
   $'a/isofs.ko\n' $'softdep nvme pre: crc post: absent\n' $'alias crc crc-x\n' >corpus/kernel_modules/lists
+
+# ---------------------------------------------------------------- builds that a medium carries
+cat >corpus/carried/medium.json <<'T'
+{"version":1,"volume_id":"DEBIAN-13-INSTALL","name":"Debian GNU/Linux 13 (trixie)","image_digest":"sha256:48ea80831a9b0101afdba028deb50f119f014a7afbe26daf071c51ac15317749","least_bytes":854589440,"source":"localhost:5055/org/os:latest","target":"docker://localhost:5055/org/os:latest","arch":"x86_64","bios":"auto","platform":null,"boot_loader":"from-image","explicit_rootfs":false,"stateroot":null,"kargs":[],"karg_deletes":[],"root_ssh_authorized_keys":null,"layout":null,"settings":{"users":[],"groups":[],"kargs":[],"directories":[],"files":[],"hostname":null,"locale":{"languages":[],"keyboard":null},"time":{"zone":null,"ntp_servers":[]},"units":{"enabled":[],"disabled":[],"masked":[]},"credentials":{},"cloud_init":null,"ignition":null,"grub":null},"source_date_epoch":null}
+T
 echo "$(find corpus -type f | wc -l) seeds"
