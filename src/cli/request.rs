@@ -344,7 +344,10 @@ fn installer(
     }
     let volume_id = volume_id.as_deref().map(VolumeId::parse).transpose();
     let config = installer_config.as_deref().map(installer::load).transpose()?;
-    let (config, warnings) = config.unwrap_or_default();
+    let (config, mut warnings) = config.unwrap_or_default();
+    if args.size != "auto" && args.types.iter().all(|kind| *kind == TypeName(DiskType::Iso)) {
+        warnings.push("`--size` says nothing of an installer: it fills the machine's disk".into());
+    }
     let program = installer_binary.clone().or_else(|| around.program.clone());
     let volume_id = volume_id.map_err(RequestError::VolumeId)?;
     Ok((Installer { volume_id, config, program }, warnings))

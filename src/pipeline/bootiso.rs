@@ -49,7 +49,7 @@ const TIMEOUT_SECS: u32 = 5;
 const SPEED: u32 = 115_200;
 /// Where the initramfs has the modules.
 const MODULES: &str = "modules";
-/// Every kernel unpacks gzip. Higher levels take thrice the time for a hundredth of the length.
+/// Every kernel unpacks gzip. The highest level takes six times as long, and saves a hundredth.
 const LEVEL: u32 = 6;
 
 /// What boots the medium, as far as the image decides.

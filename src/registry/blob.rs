@@ -164,6 +164,20 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_has_what_was_read() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let copying = |blob: Blob| blob.copying(Arc::clone(&file), ByteOffset(2));
+        let mut one = copying(blob(b"abc", b"abc", 3));
+        one.read_exact(&mut [0; 2]).unwrap();
+        one.finish().unwrap();
+        let mut copy = [9; 5];
+        file.read_exact_at(&mut copy, 0).unwrap();
+        assert_eq!(&copy, b"\0\0abc");
+        assert!(matches!(error(copying(blob(b"abcd", b"abc", 3))), Error::BlobSize { .. }));
+        assert_eq!(file.metadata().unwrap().len(), 5, "more than was announced is not kept");
+    }
+
+    #[test]
     fn an_empty_buffer_is_no_end() {
         let mut bad = blob(b"abx", b"abc", 3);
         assert_eq!(bad.read(&mut []).unwrap(), 0);
