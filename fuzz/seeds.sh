@@ -6,8 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,iso9660}
-mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,carried}
+mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,iso9660,carried}
 first() { printf "\\x$1"; cat; }
 
 # ---------------------------------------------------------------- configuration

@@ -28,7 +28,7 @@ fn run(words: &[&str]) -> Ran {
 fn help_names_the_commands_and_options() {
     let top = run(&["--help"]);
     assert_eq!(top.code, 0);
-    for word in ["build", "inspect", "completions", "man"] {
+    for word in ["build", "inspect", "iso", "completions", "man"] {
         assert!(top.stdout.contains(word), "{word}");
     }
     let build = run(&["build", "--help"]);

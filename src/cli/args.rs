@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::config::ConfigCommand;
 use super::drop_in::DropIn;
+use super::iso::IsoCommand;
 use crate::pipeline::{Bios, Qcow2Compression};
 use crate::plan::platform::Platform;
 use crate::plan::types::DiskType;
@@ -42,6 +43,12 @@ pub enum Command {
     Install(Box<InstallArgs>),
     /// Tell what an image or a disk is, without changing anything.
     Inspect(Box<InspectArgs>),
+    /// Change installer's media that were made, without making them again.
+    Iso {
+        /// What to do.
+        #[command(subcommand)]
+        command: IsoCommand,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Complete for this shell.

@@ -18,8 +18,10 @@ use crate::customize;
 use crate::inspect;
 use crate::installer::program::ProgramError;
 use crate::installer::target::Refusal;
+use crate::installer::area::AreaError;
 use crate::ostree;
 use crate::output::OutputError;
+use crate::pipeline::customize_medium::MediumError;
 use crate::pipeline::{self, LayerError};
 use crate::plan::PlanError;
 use crate::plan::layout::LayoutError;
@@ -91,6 +93,9 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         Some(RequestError::Trust(TrustError::Policy { .. })) => return Some(POLICY.to_owned()),
         _ => {}
     }
+    if let Some(error) = error.downcast_ref::<MediumError>() {
+        return of_medium(error);
+    }
     if let Some(ConfigFileError::Blueprint(error)) = error.downcast_ref() {
         return of_blueprint(error);
     }
@@ -136,6 +141,25 @@ fn of_program(error: &ProgramError) -> Option<String> {
         }
         ProgramError::OtherMachine(_) => {
             "name a static bootc-image of the image's architecture with `--installer-binary FILE`"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+fn of_medium(error: &MediumError) -> Option<String> {
+    let hint = match error {
+        MediumError::Blueprint(error) => return of_blueprint(error),
+        MediumError::Output(error) => return of_output(error),
+        MediumError::Kargs(BootError::TooManyKargs { .. }) => {
+            "tell the installer in `install.toml` what it can be told there"
+        }
+        MediumError::NotOurs(_) => "`bootc-image build --type iso` makes such media",
+        MediumError::Area { source: AreaError::Unfinished, .. } => {
+            "make it what it was with `bootc-image iso reset`, then change it again"
+        }
+        MediumError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "write a changed copy with `-o`"
         }
         _ => return None,
     };

@@ -14,6 +14,7 @@
 //! | `install` | an installation onto a disk of this machine |
 //! | `init` | the installer: this program as the first process of a machine |
 //! | `inspect` | reports on images and disks, as text or JSON |
+//! | `iso` | media that are changed in place, and what they hold |
 //! | `generate` | completions and manual pages |
 //!
 //! stdout gets the paths of the artifacts, one a line, when everything is complete; everything else
@@ -46,6 +47,7 @@ mod init;
 mod inspect;
 mod install;
 mod installer;
+mod iso;
 mod progress;
 mod report;
 mod request;
@@ -76,6 +78,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config { command } => return config(&command, &around),
         Command::Install(args) => return install::run(&args, &around),
         Command::Inspect(args) => return inspect::run(&args, &around),
+        Command::Iso { command } => return iso::run(&command, &around),
         Command::Completions { shell } => print(&generate::completions(shell)),
         Command::Man { directory } => generate::man(&directory),
     };

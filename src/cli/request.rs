@@ -287,7 +287,7 @@ fn types(names: &[TypeName]) -> Vec<DiskType> {
 }
 
 /// Kernel arguments end up on one line of a text file.
-fn check_karg(option: &'static str, karg: &str) -> Result<(), RequestError> {
+pub(super) fn check_karg(option: &'static str, karg: &str) -> Result<(), RequestError> {
     let problem = match karg {
         _ if karg.trim().is_empty() => "is empty",
         _ if karg.contains(['\n', '\r']) => "contains a line break",
@@ -376,7 +376,8 @@ fn source_date_epoch(value: &OsStr) -> Result<i64, RequestError> {
         .ok_or_else(|| RequestError::SourceDateEpoch(value.to_owned()))
 }
 
-fn read_keys(path: &Path) -> Result<Vec<u8>, RequestError> {
+/// Public keys of SSH in a file, and no private one.
+pub(super) fn read_keys(path: &Path) -> Result<Vec<u8>, RequestError> {
     let in_file = |source| RequestError::Keys { path: path.to_owned(), source };
     let mut keys = Vec::new();
     let file = File::open(path).map_err(in_file)?;

@@ -15,6 +15,7 @@ mod bootiso;
 pub mod carried;
 mod composefs;
 pub mod container;
+pub mod customize_medium;
 mod disk;
 mod entries;
 mod error;

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use super::args::{ProgressStyle, WorkArgs};
-use super::report::Report;
+use super::report::{Report, indented};
 use super::surroundings::Surroundings;
 use crate::progress::{Event, Reporter};
 
@@ -50,6 +50,11 @@ pub(super) fn print_warning(message: &str, around: &Surroundings) {
     let message = message.to_owned();
     let lines = Lines::new(false, false, has_colour(around));
     lines.report(Event::Warning { message });
+}
+
+/// Says what was done besides, for the commands that have no progress.
+pub(super) fn print_note(message: &str) {
+    print(&format!("{}\n", indented(message)));
 }
 
 fn has_colour(around: &Surroundings) -> bool {
