@@ -1,16 +1,34 @@
-//! The reference for people: its examples work, and it has every key.
+//! The references for people: their examples work, and they have every key.
 
+use bootc_image::config::blueprint::InstallFile;
 use serde_json::Value;
 
 const DOCS: &str = include_str!("../../docs/config.md");
+const INSTALLER: &str = include_str!("../../docs/installer.md");
+
+fn examples(docs: &str) -> Vec<&str> {
+    let rests = docs.split("```toml\n").skip(1);
+    rests.map(|rest| rest.split_once("```").map_or(rest, |(example, _)| example)).collect()
+}
+
+#[test]
+fn examples_of_installations_are_good() {
+    let examples = examples(INSTALLER);
+    assert!(examples.len() >= 3, "{}", examples.len());
+    for example in examples {
+        let file = InstallFile::parse("install.toml", example.as_bytes());
+        let file = file.unwrap_or_else(|error| panic!("{example}\n{error}"));
+        assert_eq!(file.blueprint.warnings, Vec::<String>::new(), "{example}");
+        assert!(file.install.target.is_some(), "{example}");
+    }
+    for key in ["debug", "ids", "saved", "target", "then", "unattended", "wipe"] {
+        assert!(INSTALLER.contains(&format!("\n| `{key}` | ")), "`{key}` has no row");
+    }
+}
 
 #[test]
 fn the_examples_are_good() {
-    let examples: Vec<&str> = DOCS
-        .split("```toml\n")
-        .skip(1)
-        .map(|rest| rest.split_once("```").map_or(rest, |(example, _)| example))
-        .collect();
+    let examples = examples(DOCS);
     assert!(examples.len() >= 7, "{}", examples.len());
     for example in examples {
         let blueprint = super::parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));

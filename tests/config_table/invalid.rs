@@ -108,8 +108,8 @@ pub const ROWS: &[Row] = &[
     (
         "[customizations.installer]\nunattended = true\n[customizations.iso]\nvolume_id = \"X\"\n",
         &[
-            "line 1 column 17: `customizations.installer`: only for installers, which are not made yet",
-            "line 3 column 17: `customizations.iso`: only for installers, which are not made yet",
+            "line 1 column 17: `customizations.installer`: it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`",
+            "line 3 column 17: `customizations.iso`: it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`",
         ],
     ),
     (

@@ -25,7 +25,8 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 const IN_THE_IMAGE: &str = "this is about packages, which come with the image: do it there";
-const ISO: &str = "only for installers, which are not made yet";
+const ISO: &str =
+    "it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`";
 
 /// Keys of osbuild's that have no meaning for disks of bootable images.
 const NOT_FOR_DISKS: [(&str, &str); 16] = [
