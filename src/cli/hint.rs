@@ -16,9 +16,10 @@ use crate::boot::BootError;
 use crate::config::blueprint::{BlueprintError, Problem, Wrong};
 use crate::customize;
 use crate::inspect;
-use crate::installer::program::ProgramError;
-use crate::installer::target::Refusal;
 use crate::installer::area::AreaError;
+use crate::installer::program::ProgramError;
+use crate::installer::saved::SavedError;
+use crate::installer::target::Refusal;
 use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::customize_medium::MediumError;
@@ -74,6 +75,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Output(error) => of_output(error),
             pipeline::Error::Inspect(error) => of_inspect(error),
             pipeline::Error::Refused(against) => of_refusals(against),
+            pipeline::Error::Saved(error) => of_saved(error),
             pipeline::Error::Verify { .. } => Some("the disk is failing: use another".into()),
             _ => None,
         };
@@ -110,20 +112,46 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_request))
         .or_else(|| error.downcast_ref().and_then(of_trust))
         .or_else(|| error.downcast_ref().and_then(of_key))
+        .or_else(|| error.downcast_ref().and_then(of_refusal))
         .or_else(|| error.downcast_ref().and_then(of_io))
 }
 
 /// Only when one thing speaks against a disk is it enough to change that.
 fn of_refusals(against: &[Refusal]) -> Option<String> {
     let [refusal] = against else { return None };
+    of_refusal(refusal)
+}
+
+fn of_refusal(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::HoldsData { .. } => {
             "if that may be lost, say so with `--wipe`, or `wipe = true` in `install.toml`".into()
         }
         Refusal::NotADisk { disk, .. } => format!("did you mean `{disk}`?"),
         Refusal::InUse { .. } => "unmount what is on it, and stop what is made of it".into(),
+        Refusal::Ambiguous { .. } => "name one by its path, or by `serial:…`".into(),
         _ => return None,
     })
+}
+
+fn of_saved(error: &SavedError) -> Option<String> {
+    use SavedError as E;
+    let hint = match error {
+        E::Mbr => "if nothing on it must stay, leave the labels out",
+        E::Damaged | E::Different | E::Overlap { .. } | E::BeyondDisk { .. } => {
+            "`gdisk` shows such a table, and repairs what it can"
+        }
+        E::SectorSize { .. } => {
+            "the disk was written behind another controller, a USB adapter for instance: use that"
+        }
+        E::NotTheTail { .. } => {
+            "those that stay must be the last ones on the disk: name that one too, or save none"
+        }
+        E::NoSpace { .. } => {
+            "let the new partitions be smaller with `[customizations.disk]`, or save fewer"
+        }
+    };
+    Some(hint.to_owned())
 }
 
 fn of_blueprint(error: &BlueprintError) -> Option<String> {
@@ -365,6 +393,8 @@ fn of_boot(error: &BootError) -> Option<String> {
         BootError::SystemdBoot { .. } => {
             "add GRUB when the image is built: signed shim and GRUB, or GRUB's modules for UEFI"
         }
+        BootError::NotForGrub { .. } => KARG,
+        BootError::TooManyKargs { .. } => "leave some of them out of `--karg`",
         BootError::GrubModules { .. }
         | BootError::GrubFile { .. }
         | BootError::GrubParts { .. } => {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::digest::Sha256Digest;
+use crate::installer::target::Target;
 use crate::registry::Reference;
 use crate::units::{ByteLen, MIB};
 
@@ -58,6 +59,27 @@ fn programs_that_cannot_be_installers() {
     check(&program(ProgramError::Dynamic), "the static build");
     check(&program(ProgramError::OtherMachine(crate::spec::Arch::Aarch64)), "architecture");
     check(&RequestError::NoInstaller("--volume-id"), "add `--type iso`");
+}
+
+#[test]
+fn disks_that_are_refused() {
+    let disk = || "/dev/vda".to_owned();
+    let holds = || Refusal::HoldsData { disk: disk(), holds: "XFS".to_owned() };
+    check(&pipeline::Error::Refused(vec![holds()]), "`--wipe`");
+    check(&holds(), "`wipe = true`");
+    let small = Refusal::TooSmall { disk: disk(), has: ByteLen(1), needs: ByteLen(2) };
+    assert_eq!(hint(&pipeline::Error::Refused(vec![small, holds()])), None);
+    check(&Refusal::NotADisk { path: "/dev/vda1".to_owned(), disk: disk() }, "`/dev/vda`");
+    let target = Target::Largest;
+    check(&Refusal::Ambiguous { target, disks: vec![disk(), disk()] }, "`serial:…`");
+    check(&pipeline::Error::Saved(SavedError::Mbr), "leave the labels out");
+    check(&pipeline::Error::Saved(SavedError::Different), "`gdisk`");
+}
+
+#[test]
+fn kernel_arguments_that_a_menu_cannot_have() {
+    check(&BootError::NotForGrub { what: "a quote", karg: "a'".to_owned() }, "`kernel.append`");
+    check(&BootError::TooManyKargs { len: 2000, limit: 1024 }, "`--karg`");
 }
 
 #[test]
