@@ -26,10 +26,9 @@ use serde::Serialize;
 
 use crate::boot::BootError;
 use crate::boot::iso::menu;
-use crate::config::blueprint::{Blueprint, BlueprintError};
+use crate::config::blueprint::{BlueprintError, InstallFile};
 use crate::fs::iso9660::reader::{Image, ReadError};
 use crate::installer::area::{self, AreaError};
-use crate::installer::config::{self, InstallError};
 use crate::output::{OutputError, Pending};
 use crate::units::{ByteLen, ByteOffset, MIB};
 
@@ -164,9 +163,6 @@ pub enum MediumError {
         /// The file on it.
         script: &'static str,
     },
-    /// The new `install.toml` is wrong.
-    #[error(transparent)]
-    Install(#[from] InstallError),
     /// The blueprint in the new `install.toml` is wrong.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
@@ -205,12 +201,8 @@ impl InstallerConfig {
     ///
     /// What the installer would refuse.
     pub fn check(name: &str, bytes: &[u8]) -> Result<(Self, Vec<String>), MediumError> {
-        let parsed = config::parse(name, bytes)?;
-        // the medium has it under a name that says TOML
-        let is_toml = Path::new(name).extension().is_some_and(|extension| extension == "toml");
-        let name = if is_toml { name } else { area::INSTALL_TOML };
-        let blueprint = Blueprint::parse(name, parsed.blueprint.as_bytes())?;
-        Ok((Self(bytes.to_vec()), blueprint.warnings))
+        let parsed = InstallFile::parse(name, bytes)?;
+        Ok((Self(bytes.to_vec()), parsed.blueprint.warnings))
     }
 }
 

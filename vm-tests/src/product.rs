@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::disk::Format;
 use crate::tool;
 
-/// The program, built in release mode unless `BOOTC_IMAGE_BIN` names one.
+/// The program as it is handed out, built unless `BOOTC_IMAGE_BIN` names one.
 pub fn binary() -> Result<PathBuf> {
     static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
     if let Some(path) = std::env::var_os("BOOTC_IMAGE_BIN") {
@@ -18,23 +18,8 @@ pub fn binary() -> Result<PathBuf> {
     let mut built = BUILT.lock().expect("no holder panics");
     match &*built {
         Some(path) => Ok(path.clone()),
-        None => Ok(built.insert(build()?).clone()),
+        None => Ok(built.insert(dist()?).clone()),
     }
-}
-
-fn build() -> Result<PathBuf> {
-    let messages = tool(
-        cargo()
-            .args(["build", "--release", "--bin", "bootc-image"])
-            .args(["--message-format", "json-render-diagnostics"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .stderr(Stdio::inherit()),
-    )?;
-    let executable = messages.lines().find_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message["executable"].as_str()?))
-    });
-    executable.context("cargo builds no executable named bootc-image")
 }
 
 /// The program as it is handed out: released, linked statically, for this machine's architecture. What

@@ -151,7 +151,7 @@ fn catalogs_are_read_back() {
     builder.boot_from_uefi(uefi);
     let layout = builder.layout().unwrap();
     let mut canvas = MemoryCanvas::default();
-    let sector = layout.sector(bios);
+    let sector = layout.sector(bios).0;
     let info = [16, sector, 5000].map(u32::to_le_bytes).concat();
     canvas.write_at(ByteOffset(layout.place(bios).0 + 8), &info).unwrap();
     let iso = written(&layout, &mut canvas);
@@ -165,7 +165,7 @@ fn catalogs_are_read_back() {
     };
     let expected = [
         entry(BootPlatform::Bios, 4, sector, Some(ByteLen(5000))),
-        entry(BootPlatform::Uefi, 2048, layout.sector(uefi), None),
+        entry(BootPlatform::Uefi, 2048, layout.sector(uefi).0, None),
     ];
     assert_eq!(open(&iso).unwrap().boot_entries(), expected);
     let catalog = usize::try_from(le32(&iso, 17 * 2048 + 71).unwrap()).unwrap() * 2048;
