@@ -16,8 +16,10 @@ use bootc_image::files::MemoryFiles;
 use bootc_image::fs::iso9660::reader::Image;
 use bootc_image::fs::iso9660::{Builder, Options};
 use bootc_image::installer::area;
-use bootc_image::pipeline::medium::{Medium, Part};
+use bootc_image::pipeline::medium::{Boot, Medium, Part};
 use bootc_image::plan::ids::Ids;
+use bootc_image::progress::Cancel;
+use bootc_image::spec::VolumeId;
 use bootc_image::units::ByteLen;
 use bootc_image::volume::Timestamp;
 
@@ -42,18 +44,22 @@ struct Bench {
     iso: PathBuf,
 }
 
+fn volume_id() -> VolumeId {
+    VolumeId::parse("Some-OS").unwrap()
+}
+
 fn options() -> Options {
-    let (volume_id, application) = ("Some-OS".to_owned(), "bootc-image".to_owned());
+    let (volume_id, application) = (volume_id(), "bootc-image".to_owned());
     Options { volume_id, application, time: Timestamp::of_secs(1_700_000_000) }
 }
 
 fn part(bytes: impl Into<Vec<u8>>) -> Part {
-    Part::Bytes(bytes.into())
+    Part::from(bytes.into())
 }
 
 /// What a build puts on a medium, as far as it matters here.
 fn make(path: &Path) {
-    let script = Script::new("Some-OS", "Some OS", &["quiet".to_owned()]).unwrap();
+    let script = Script::new(&volume_id(), "Some OS", &["quiet".to_owned()]).unwrap();
     let menu = script.menu(Shape { timeout_secs: 5, serial: None, removable: None });
     let text = |text: String| Content::Bytes(text.into_bytes());
     let boot = Iso {
@@ -86,9 +92,10 @@ fn make(path: &Path) {
     ];
     let files = files.map(|(path, part)| (path.to_owned(), part));
     let ids = Ids::derive(Sha256Digest::of(b"image"), Sha256Digest::of(b"plan"));
+    let boot = Boot::read(&MemoryFiles::default(), boot).unwrap();
     let medium = Medium { volume: options(), ids: &ids, boot: &boot, files: BTreeMap::from(files) };
     let out = File::options().read(true).write(true).create_new(true).open(path).unwrap();
-    medium.write(&MemoryFiles::default(), &Arc::new(out), path).unwrap();
+    medium.write(&Arc::new(out), path, &Cancel::default()).unwrap();
 }
 
 impl Bench {
