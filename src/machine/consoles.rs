@@ -11,7 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -45,7 +45,7 @@ pub struct Consoles {
 #[derive(Debug)]
 struct Console {
     path: PathBuf,
-    terminal: File,
+    terminal: Mutex<Arc<File>>,
     is_stalled: AtomicBool,
     input: Mutex<Input>,
 }
@@ -101,7 +101,7 @@ impl Consoles {
     /// Forgets what was typed before now, so that it answers no question that comes after it.
     pub fn forget_input(&self) {
         for console in &self.all {
-            let _ = tcflush(&console.terminal, QueueSelector::IFlush);
+            let _ = tcflush(&*console.terminal(), QueueSelector::IFlush);
             console.input().typed.clear();
         }
     }
@@ -128,6 +128,18 @@ impl Consoles {
         }
     }
 
+    /// Opens those again that have a device file: whoever had one for its own terminal, and ended, took
+    /// it from everybody else.
+    pub fn reopen(&self) {
+        for console in &self.all {
+            if let Ok(terminal) = open(&console.path) {
+                make_usual(&terminal);
+                *console.slot() = Arc::new(terminal);
+                *console.input() = Input::default();
+            }
+        }
+    }
+
     /// The device file of the console that typed last; before any did, of the kernel's favourite.
     pub fn favourite(&self) -> Option<&Path> {
         let console = self.all.get(self.typed_last.load(Ordering::Relaxed));
@@ -137,21 +149,27 @@ impl Consoles {
 
 impl Console {
     fn open(path: &Path) -> io::Result<Self> {
-        let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
-        let flags = i32::try_from(flags).map_err(io::Error::other)?;
-        let terminal = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-        Ok(Self::new(path.to_owned(), terminal))
+        Ok(Self::new(path.to_owned(), open(path)?))
     }
 
     fn new(path: PathBuf, terminal: File) -> Self {
         let (is_stalled, input) = (AtomicBool::new(false), Mutex::default());
         make_usual(&terminal);
-        Self { path, terminal, is_stalled, input }
+        Self { path, terminal: Mutex::new(Arc::new(terminal)), is_stalled, input }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Arc<File>> {
+        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn terminal(&self) -> Arc<File> {
+        Arc::clone(&self.slot())
     }
 
     fn write(&self, mut rest: &[u8]) {
+        let terminal = self.terminal();
         while !rest.is_empty() {
-            match (&self.terminal).write(rest) {
+            match (&*terminal).write(rest) {
                 Ok(0) => return,
                 Ok(count) => {
                     rest = rest.get(count..).unwrap_or_default();
@@ -174,7 +192,7 @@ impl Console {
     fn read(&self, events: PollFlags) {
         let mut bytes = [0; 512];
         let mut input = self.input();
-        match (&self.terminal).read(&mut bytes) {
+        match (&*self.terminal()).read(&mut bytes) {
             Ok(0) => {
                 // Ctrl-D of a terminal, or the end of what is none
                 input.nothings = input.nothings.saturating_add(1);
@@ -223,8 +241,9 @@ fn wait<'c>(
     patience: Option<Duration>,
 ) -> Vec<(&'c Console, PollFlags)> {
     let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
+    let terminals: Vec<Arc<File>> = consoles.iter().map(|console| console.terminal()).collect();
     let mut waited: Vec<PollFd<'_>> =
-        consoles.iter().map(|console| PollFd::new(&console.terminal, events)).collect();
+        terminals.iter().map(|terminal| PollFd::new(&**terminal, events)).collect();
     loop {
         match poll(&mut waited, timeout.as_ref()) {
             Ok(_) => break,
@@ -235,6 +254,12 @@ fn wait<'c>(
     let happened =
         consoles.iter().zip(&waited).map(|(console, waited)| (*console, waited.revents()));
     happened.filter(|(_, events)| !events.is_empty()).collect()
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
 }
 
 /// Gives a terminal the ways that people know: lines that are seen and can be edited. What is no
@@ -352,5 +377,14 @@ mod tests {
         assert_eq!(favourite(), Some(at("dev/console")));
         std::fs::write(at(ACTIVE), "ttyS0 ttyS9 ../dev/console\n").unwrap();
         assert_eq!(favourite(), Some(at("dev/ttyS0")));
+
+        let consoles = Consoles::open(root.path());
+        std::fs::rename(at("dev/ttyS0"), at("dev/gone")).unwrap();
+        std::fs::write(at("dev/ttyS0"), "").unwrap();
+        consoles.write("before\n");
+        consoles.reopen();
+        consoles.write("after\n");
+        assert_eq!(std::fs::read(at("dev/gone")).unwrap(), b"before\n");
+        assert_eq!(std::fs::read(at("dev/ttyS0")).unwrap(), b"after\n");
     }
 }

@@ -113,7 +113,7 @@ fn confirm(offer: &Offer) -> String {
     let path = &offer.path;
     let mut text = format!("\ninstall to {}\n\n", offer.name());
     if offer.is_blank {
-        text += &format!("It is blank.\n\ntype yes to install, anything else to go back: ");
+        text += "It is blank.\n\ntype yes to install, anything else to go back: ";
         return text;
     }
     text += "All that is on it will be lost";

@@ -102,7 +102,7 @@ pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, Init
         // a disk that follows from the image alone tells nothing of this machine
         log: matches!(request.ids, request::Ids::Random(_)).then_some(Log(&log)),
     };
-    let reporter: Arc<dyn Reporter> = Arc::clone(show) as Arc<dyn Reporter>;
+    let reporter: Arc<dyn Reporter> = show.clone();
     let installed = onto::install(&request, &wish, &reporter, &Cancel::default())?;
     drop(medium);
     let Installed { disk, size, .. } = &installed;
@@ -242,4 +242,59 @@ fn goodbye(show: &Show, patience: Option<Duration>) {
     show.ask("take the medium out; Enter restarts the machine: ");
     let _ = show.consoles().read_line(patience);
     show.say("");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::blueprint::Blueprint;
+    use crate::digest::Sha256Digest;
+    use crate::installer::config::Wishes;
+    use crate::pipeline::carried::Facts;
+    use crate::registry::{Reference, TargetRef};
+    use crate::settings::Settings;
+    use crate::spec::{Arch, VolumeId};
+    use crate::units::ByteLen;
+
+    /// The request that a medium's build becomes.
+    fn request(blueprint: Option<Blueprint>, keys: Option<&[u8]>, ids: Ids) -> Request {
+        let source = Reference::parse("registry.example/os:1").unwrap();
+        let mut built = Request::new(source, "registry.example/os:1".to_owned(), Arch::X86_64);
+        built.settings.hostname = Some("built".to_owned());
+        built.root_ssh_authorized_keys = Some(b"built".to_vec());
+        let facts = Facts {
+            volume_id: VolumeId::parse("OS-1").unwrap(),
+            name: "OS",
+            image_digest: Sha256Digest::of(b""),
+            least: ByteLen(1),
+            target: &TargetRef::parse("registry.example/os:1").unwrap(),
+        };
+        let decisions = Wishes { ids: Some(ids), ..Wishes::default() }.settle().unwrap();
+        let wanted = Wanted { decisions, blueprint, keys: keys.map(<[u8]>::to_vec) };
+        let carried = Carried::of(&built, facts);
+        to_request(&carried, &wanted, Path::new("/l"), &Surroundings::default()).unwrap()
+    }
+
+    #[test]
+    fn the_build_is_the_mediums() {
+        let request = request(None, None, Ids::Derived);
+        assert_eq!(request.settings.hostname.as_deref(), Some("built"));
+        assert_eq!(request.root_ssh_authorized_keys.as_deref(), Some(&b"built"[..]));
+        assert_eq!((request.ids, request.threads), (request::Ids::Derived, 1));
+        assert_eq!(request.output, Path::new("/run"));
+        assert!(request.notices.is_empty());
+    }
+
+    #[test]
+    fn what_the_owner_says_later_counts() {
+        let hostname = Some("later".to_owned());
+        let settings = Settings { hostname, ..Settings::default() };
+        let blueprint = Blueprint { settings, ..Blueprint::default() };
+        let again = || request(Some(blueprint.clone()), Some(b"later"), Ids::Random);
+        let request = again();
+        assert_eq!(request.settings, blueprint.settings);
+        assert_eq!(request.root_ssh_authorized_keys.as_deref(), Some(&b"later"[..]));
+        assert_eq!(request.notices.len(), 1);
+        assert_ne!(request.ids, again().ids);
+    }
 }

@@ -22,7 +22,7 @@ pub(super) struct Log {
 impl Log {
     /// Adds a text that was said after so much time.
     pub(super) fn add(&mut self, after: Duration, text: &str) {
-        for line in text.lines() {
+        for line in text.lines().filter(|line| !line.is_empty()) {
             let line = format!("[{:>9.3}] {line}\n", after.as_secs_f64());
             self.len_bytes += line.len();
             self.lines.push_back(line);
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn lines_have_their_time() {
         let mut log = Log::default();
-        log.add(Duration::from_millis(1500), "one\ntwo");
+        log.add(Duration::from_millis(1500), "\none\n\ntwo");
         log.add(Duration::from_secs(12_345), "three");
         assert_eq!(log.text(), "[    1.500] one\n[    1.500] two\n[12345.000] three\n");
         assert_eq!(log.tail(1), "[12345.000] three\n");

@@ -9,7 +9,7 @@
 //!      `/dev/sr0` is the medium that the installer runs from
 //! ```
 //!
-//! Who may be chosen has a number, anything else the reasons against it.
+//! Who may be chosen has a number, anything else the gravest reason against it.
 
 use std::fs::File;
 use std::path::Path;
@@ -114,7 +114,7 @@ pub(super) fn table(offers: &[Offer]) -> String {
         let number = if offer.is_possible() { format!("{number}") } else { "-".to_owned() };
         text += &format!("{number:>3}  {}\n", offer.name());
         let holds = offer.holds.iter().map(|holds| format!("holds {holds}"));
-        for line in holds.chain(offer.against.iter().cloned()) {
+        for line in holds.chain(offer.against.first().cloned()) {
             text += &format!("     {line}\n");
         }
     }

@@ -43,7 +43,9 @@ pub(super) fn run(
     show.say(&format!("a shell in the installed system, on {}:", terminal.display()));
     let mut child = program(OsStr::new(SELF));
     child.arg0(NAME).arg(system.folder()).arg(terminal);
-    let status = child.status().map_err(|source| enter(system.folder(), source))?;
+    let status = child.status();
+    show.consoles().reopen();
+    let status = status.map_err(|source| enter(system.folder(), source))?;
     show.say(&format!("the shell ended: {status}"));
     Ok(())
 }
