@@ -20,7 +20,7 @@ const ENTRY_BYTES: usize = 128;
 const ENTRIES: usize = super::MAX_PARTITIONS;
 const ENTRIES_BYTES: u64 = 16 * 1024;
 const _: () = assert!(ENTRY_BYTES * ENTRIES == 16 * 1024);
-const HEADER_BYTES: usize = 92;
+pub(super) const HEADER_BYTES: usize = 92;
 
 /// Bytes that the backup entries and the backup header take at the end of the disk.
 pub(super) fn backup_bytes(sector: SectorSize) -> u64 {

@@ -12,9 +12,11 @@
 //! disk, so writing one cannot fail but for the canvas. It is written backwards, the MBR last: until
 //! then nothing boots. The first 440 bytes, a BIOS loader's boot code, are never touched.
 //!
-//! Left out on purpose: reading, changing, hybrid MBRs, more than 128 entries.
+//! [`grow`] moves the end of somebody else's table. Left out on purpose: other changes, hybrid MBRs,
+//! more than 128 entries of our own.
 
 mod encode;
+pub mod grow;
 mod guid;
 
 pub use guid::{BIOS_BOOT, ESP, Guid, LINUX_DATA, ROOT_AARCH64, ROOT_X86_64, XBOOTLDR};
