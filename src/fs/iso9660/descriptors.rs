@@ -13,8 +13,9 @@
 //! | 190 … 813 | names of volume set, publisher, preparer, application (at 574), and of three files |
 //! | 813, 830, 847, 864 | times: made, changed, expires (never), takes effect |
 //! | 881 | version 1 |
+//! | 883 … 1395 | of who made the image; nothing of ours |
 
-use super::records::{self, DIRECTORY, Extent};
+use super::records::{self, DIRECTORY, Extent, Found};
 use super::{Options, SECTOR_BYTES, both16, both32};
 use crate::volume::Civil;
 
@@ -32,8 +33,12 @@ pub(super) mod at {
     pub const SECTOR_BYTES: usize = 128;
     pub const TABLE_BYTES: usize = 132;
     pub const TABLES: [usize; 2] = [140, 148];
+    /// Copies of the tables, which need not be.
+    pub const MORE_TABLES: [usize; 2] = [144, 152];
     pub const ROOT: usize = 156;
     pub const APPLICATION: usize = 574;
+    /// Room for who made the image.
+    pub const FREE: std::ops::Range<usize> = 883..1395;
 }
 
 pub(super) const BOOT: u8 = 0;
@@ -113,6 +118,24 @@ fn descriptor(
     put(847, NEVER);
     put(881, &[1]);
     sector
+}
+
+/// Where a descriptor says that the root is.
+pub(super) fn root(descriptor: &[u8]) -> Option<Extent> {
+    Found::parse(descriptor.get(at::ROOT..)?).map(|(found, _)| found.extent)
+}
+
+/// Says in a descriptor, as it is found, what is different now.
+pub(super) fn change(descriptor: &mut [u8], volume: Volume) {
+    let mut put = |at: usize, bytes: &[u8]| descriptor[at..at + bytes.len()].copy_from_slice(bytes);
+    put(at::SECTORS, &both32(volume.sectors));
+    put(at::TABLE_BYTES, &both32(volume.table_bytes));
+    put(at::TABLES[0], &volume.tables[0].to_le_bytes());
+    put(at::TABLES[1], &volume.tables[1].to_be_bytes());
+    for copy in at::MORE_TABLES {
+        put(copy, &[0; 4]);
+    }
+    records::lead_to(&mut descriptor[at::ROOT..], volume.root);
 }
 
 /// The descriptor after the last.

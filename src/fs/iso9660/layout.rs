@@ -16,7 +16,7 @@ const FIRST: u64 = 16;
 const RANGE_SECS: std::ops::RangeInclusive<i64> = 0..=5_869_583_999;
 const MOST_DIRECTORIES: usize = 65_535;
 /// Path tables come in both.
-const ORDERS: [ByteOrder; 2] = [
+pub(super) const ORDERS: [ByteOrder; 2] = [
     ByteOrder { four: u32::to_le_bytes, two: u16::to_le_bytes },
     ByteOrder { four: u32::to_be_bytes, two: u16::to_be_bytes },
 ];
@@ -44,11 +44,11 @@ struct Placed {
 }
 
 /// Gives out sectors, one after the other.
-struct Sectors(u64);
+pub(super) struct Sectors(pub u64);
 
 impl Sectors {
     /// The first of so many sectors, at a multiple of `align`.
-    fn take(&mut self, count: u64, align: u64) -> Result<u32, IsoError> {
+    pub fn take(&mut self, count: u64, align: u64) -> Result<u32, IsoError> {
         let first = self.0.next_multiple_of(align);
         let end = first.checked_add(count).ok_or(IsoError::TooLarge(u64::MAX))?;
         self.0 = end;
@@ -59,7 +59,7 @@ impl Sectors {
     }
 
     /// The same for so many bytes.
-    fn take_bytes(&mut self, len: usize) -> Result<u32, IsoError> {
+    pub fn take_bytes(&mut self, len: usize) -> Result<u32, IsoError> {
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         self.take(len.div_ceil(SECTOR_BYTES), 1)
     }
@@ -68,8 +68,7 @@ impl Sectors {
 impl Layout {
     pub(super) fn new(builder: Builder) -> Result<Self, IsoError> {
         let Builder { options, tree, bios, uefi } = builder;
-        let secs = options.time.secs.clamp(*RANGE_SECS.start(), *RANGE_SECS.end());
-        let time = Timestamp::of_secs(secs).civil();
+        let time = civil(options.time);
         let boots = bios.is_some() || uefi.is_some();
         let directories = (0..tree.nodes.len()).filter(|number| tree.is_directory(*number)).count();
         if directories > MOST_DIRECTORIES {
@@ -169,6 +168,11 @@ impl Layout {
         all.extend(self.catalog.map(|at| (at, boot::catalog(entries).into())));
         all
     }
+}
+
+/// A time that records can have.
+pub(super) fn civil(time: Timestamp) -> Civil {
+    Timestamp::of_secs(time.secs.clamp(*RANGE_SECS.start(), *RANGE_SECS.end())).civil()
 }
 
 impl Placed {

@@ -12,8 +12,8 @@ const SECTOR: usize = 2048;
 /// The longest extent of whole sectors.
 const EXTENT_BYTES: u64 = (1 << 32) - SECTOR_BYTES;
 /// How a directory calls itself, and the one above it.
-const SELF: [u8; 1] = [0];
-const PARENT: [u8; 1] = [1];
+pub(super) const SELF: [u8; 1] = [0];
+pub(super) const PARENT: [u8; 1] = [1];
 
 /// Which names are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,16 +77,7 @@ impl Listing {
 
     /// What a directory's extent holds.
     pub fn directory(&self, tree: &Tree, number: usize, places: &Places, time: Civil) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for record in self.records(tree, number, places, time) {
-            // no record is in two sectors
-            if bytes.len() % SECTOR + record.len() > SECTOR {
-                bytes.resize(bytes.len().next_multiple_of(SECTOR), 0);
-            }
-            bytes.extend(record);
-        }
-        bytes.resize(bytes.len().next_multiple_of(SECTOR), 0);
-        bytes
+        packed(&self.records(tree, number, places, time))
     }
 
     fn records(&self, tree: &Tree, number: usize, places: &Places, time: Civil) -> Vec<Vec<u8>> {
@@ -141,19 +132,48 @@ impl Listing {
     /// A path table.
     pub fn path_table(&self, tree: &Tree, places: &Places, order: ByteOrder) -> Vec<u8> {
         let numbers: BTreeMap<usize, u16> = self.order.iter().copied().zip(1..).collect();
-        let mut table = Vec::new();
-        for directory in &self.order {
-            let id = &self.ids[*directory];
-            table.extend([u8::try_from(id.len()).unwrap_or(u8::MAX), 0]);
-            table.extend((order.four)(places.first_sectors[*directory]));
-            table.extend((order.two)(
-                numbers.get(&tree.nodes[*directory].parent).copied().unwrap_or(1),
-            ));
-            table.extend(id);
-            table.resize(table.len().next_multiple_of(2), 0);
-        }
-        table
+        let row = |directory: &usize| Row {
+            id: &self.ids[*directory],
+            sector: places.first_sectors[*directory],
+            parent: numbers.get(&tree.nodes[*directory].parent).copied().unwrap_or(1),
+        };
+        path_table(self.order.iter().map(row), order)
     }
+}
+
+/// A directory in a path table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub id: &'a [u8],
+    pub sector: u32,
+    /// The number of the directory above, from 1.
+    pub parent: u16,
+}
+
+/// The path table of these directories, breadth-first.
+pub(super) fn path_table<'a>(rows: impl Iterator<Item = Row<'a>>, order: ByteOrder) -> Vec<u8> {
+    let mut table = Vec::new();
+    for Row { id, sector, parent } in rows {
+        table.extend([u8::try_from(id.len()).unwrap_or(u8::MAX), 0]);
+        table.extend((order.four)(sector));
+        table.extend((order.two)(parent));
+        table.extend(id);
+        table.resize(table.len().next_multiple_of(2), 0);
+    }
+    table
+}
+
+/// Records one after the other, none in two sectors; whole sectors.
+pub(super) fn packed(records: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for record in records {
+        if bytes.len() % SECTOR + record.len() > SECTOR {
+            bytes.resize(bytes.len().next_multiple_of(SECTOR), 0);
+        }
+        bytes.extend(record);
+    }
+    bytes.resize(bytes.len().next_multiple_of(SECTOR), 0);
+    bytes
 }
 
 /// A directory's children in the order of their identifiers.
@@ -170,7 +190,7 @@ fn sorted(view: View, tree: &Tree, directory: usize) -> Vec<(Short, usize)> {
     sorted
 }
 
-fn id(view: View, short: &Short, is_file: bool) -> Vec<u8> {
+pub(super) fn id(view: View, short: &Short, is_file: bool) -> Vec<u8> {
     match view {
         View::Joliet => short.joliet_id(is_file),
         View::Primary if is_file => short.file_id(),
@@ -179,7 +199,7 @@ fn id(view: View, short: &Short, is_file: bool) -> Vec<u8> {
 }
 
 /// A file's extents: one, unless it has 4 GiB or more.
-fn extents(first_sector: u32, len_bytes: u64) -> Vec<Extent> {
+pub(super) fn extents(first_sector: u32, len_bytes: u64) -> Vec<Extent> {
     let count = len_bytes.div_ceil(EXTENT_BYTES).max(1);
     let sectors = EXTENT_BYTES / SECTOR_BYTES;
     let extent = |number: u64| Extent {

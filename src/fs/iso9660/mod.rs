@@ -1,5 +1,5 @@
 //! ISO 9660: what machines boot from a CD or a USB stick, and what installers read. Here it is
-//! written, once; [`reader`] reads what others wrote, too.
+//! written, once; [`reader`] reads what others wrote, too, and [`append`] adds to that.
 //!
 //! ```text
 //! sector of 2048 bytes
@@ -26,6 +26,7 @@
 //! specification and the El Torito specification 1.0. Left out on purpose: links, owners and modes (all
 //! is root's and read-only), relocated directories, continuation areas, hidden files.
 
+pub mod append;
 mod boot;
 mod descriptors;
 mod layout;

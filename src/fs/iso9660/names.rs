@@ -23,6 +23,11 @@ pub(super) struct Short {
 }
 
 impl Names {
+    /// Gives out a name that something has already.
+    pub fn take(&mut self, Short { stem, extension }: Short) {
+        self.taken.insert((stem, extension));
+    }
+
     /// A file's name of the simplest kind.
     pub fn file(&mut self, name: &str) -> Short {
         let (stem, extension) = match name.rsplit_once('.') {
@@ -71,6 +76,25 @@ impl Names {
 }
 
 impl Short {
+    /// What an identifier of ISO 9660 is, its version aside.
+    pub fn of_id(id: &[u8]) -> Self {
+        let name = id.split(|byte| *byte == b';').next().unwrap_or_default();
+        let units = |bytes: &[u8]| bytes.iter().copied().map(u16::from).collect();
+        match name.iter().rposition(|byte| *byte == b'.') {
+            Some(dot) => Self { stem: units(&name[..dot]), extension: units(&name[dot + 1..]) },
+            None => Self { stem: units(name), extension: Vec::new() },
+        }
+    }
+
+    /// What an identifier of Joliet is, its version aside.
+    pub fn of_joliet_id(id: &[u8]) -> Self {
+        let units = id.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+        Self {
+            stem: units.take_while(|unit| *unit != u16::from(b';')).collect(),
+            extension: Vec::new(),
+        }
+    }
+
     /// The bytes of a file's identifier in ISO 9660: the dot is always there, and the version is 1.
     pub fn file_id(&self) -> Vec<u8> {
         let bytes = |units: &[u16]| -> Vec<u8> {

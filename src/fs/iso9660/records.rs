@@ -87,6 +87,15 @@ pub(super) struct Found<'a> {
     pub entries: &'a [u8],
 }
 
+/// Lets a record, as it is found, lead to this extent.
+pub(super) fn lead_to(record: &mut [u8], extent: Extent) {
+    if record.len() >= at::ID {
+        record[at::ATTRIBUTES] = 0;
+        record[at::SECTOR..at::LEN].copy_from_slice(&both32(extent.sector));
+        record[at::LEN..at::TIME].copy_from_slice(&both32(extent.len_bytes));
+    }
+}
+
 impl<'a> Found<'a> {
     /// The record at the start of these bytes, and its length; `None` when they hold none.
     pub fn parse(bytes: &'a [u8]) -> Option<(Self, usize)> {

@@ -99,7 +99,7 @@ impl Tree {
     }
 }
 
-fn check(path: &str) -> Result<(), IsoError> {
+pub(super) fn check(path: &str) -> Result<(), IsoError> {
     let depth = path.split('/').count();
     let problem = match path {
         _ if path.split('/').any(|name| matches!(name, "" | "." | "..")) => {

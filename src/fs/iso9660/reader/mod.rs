@@ -19,18 +19,18 @@
 
 mod boot;
 mod error;
-mod rock_ridge;
-mod source;
+pub(super) mod rock_ridge;
+pub(super) mod source;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(super) mod tree;
 
 pub use boot::{BootEntry, BootPlatform};
 pub use error::ReadError;
 
 use std::io::{Read, Seek};
 
-use super::descriptors::{BOOT, MAGIC, PRIMARY, SUPPLEMENTARY, TERMINATOR, at};
+use super::descriptors::{self, BOOT, MAGIC, PRIMARY, SUPPLEMENTARY, TERMINATOR, at};
 use super::le32;
 use super::records::{Extent, Found};
 use crate::units::{ByteLen, ByteOffset};
@@ -51,6 +51,10 @@ pub struct Image<R> {
     volume: Volume,
     tree: Tree,
     boot: Vec<BootEntry>,
+    primary: Descriptor,
+    joliet: Option<Descriptor>,
+    /// Bytes before the entries of Rock Ridge, where there are any.
+    skip: Option<usize>,
 }
 
 /// What the descriptors say.
@@ -114,11 +118,14 @@ pub struct Piece {
     pub len: ByteLen,
 }
 
+/// A descriptor's sector, and what is in it.
+type Descriptor = (u32, Vec<u8>);
+
 /// The descriptors of use here.
 #[derive(Debug, Default)]
 struct Descriptors {
-    primary: Option<Vec<u8>>,
-    joliet: Option<Vec<u8>>,
+    primary: Option<Descriptor>,
+    joliet: Option<Descriptor>,
     catalog: Option<u32>,
 }
 
@@ -130,8 +137,8 @@ impl<R: Read + Seek> Image<R> {
     /// No ISO 9660, one that contradicts itself, or one that is larger than any that people make.
     pub fn open(source: R) -> Result<Self, ReadError> {
         let mut source = Source::new(source)?;
-        let found = descriptors(&mut source)?;
-        let primary = found.primary.ok_or(ReadError::NotIso(FIRST_SECTOR))?;
+        let found = find_descriptors(&mut source)?;
+        let (primary_sector, primary) = found.primary.ok_or(ReadError::NotIso(FIRST_SECTOR))?;
         let bytes_of = |at: usize| u16::from_le_bytes([primary[at], primary[at + 1]]);
         if bytes_of(at::SECTOR_BYTES) != 2048 {
             return Err(ReadError::SectorSize(bytes_of(at::SECTOR_BYTES)));
@@ -140,7 +147,7 @@ impl<R: Read + Seek> Image<R> {
         let skip = rock_ridge(&mut source, root)?;
         let (names, root) = match (skip, &found.joliet) {
             (Some(_), _) => (NameKind::RockRidge, root),
-            (None, Some(joliet)) => (NameKind::Joliet, self::root(joliet)?),
+            (None, Some((_, joliet))) => (NameKind::Joliet, self::root(joliet)?),
             (None, None) => (NameKind::Plain, root),
         };
         let sectors = le32(&primary, at::SECTORS).unwrap_or(0);
@@ -152,7 +159,17 @@ impl<R: Read + Seek> Image<R> {
         };
         let tree = Tree::load(&mut source, root, names, skip.unwrap_or(0))?;
         let boot = found.catalog.map(|sector| boot::load(&mut source, sector)).transpose()?;
-        Ok(Self { source, volume, tree, boot: boot.unwrap_or_default() })
+        let boot = boot.unwrap_or_default();
+        let (primary, joliet) = ((primary_sector, primary), found.joliet);
+        Ok(Self { source, volume, tree, boot, primary, joliet, skip })
+    }
+
+    /// What it takes to read both trees as they are: the bytes, the descriptors of both, and what
+    /// comes before the entries of Rock Ridge.
+    pub(super) fn parts(
+        &mut self,
+    ) -> (&mut Source<R>, Descriptor, Option<Descriptor>, Option<usize>) {
+        (&mut self.source, self.primary.clone(), self.joliet.clone(), self.skip)
     }
 
     /// The length of the image.
@@ -252,7 +269,7 @@ impl<R: Read + Seek> Image<R> {
 }
 
 /// The descriptors up to the terminator.
-fn descriptors<R: Read + Seek>(source: &mut Source<R>) -> Result<Descriptors, ReadError> {
+fn find_descriptors<R: Read + Seek>(source: &mut Source<R>) -> Result<Descriptors, ReadError> {
     let mut found = Descriptors::default();
     for number in FIRST_SECTOR..FIRST_SECTOR + MOST_DESCRIPTORS {
         let sector = match source.sector(number, "a volume descriptor") {
@@ -263,9 +280,9 @@ fn descriptors<R: Read + Seek>(source: &mut Source<R>) -> Result<Descriptors, Re
             return Err(ReadError::NotIso(number));
         }
         match sector[0] {
-            PRIMARY => found.primary = found.primary.or(Some(sector)),
+            PRIMARY => found.primary = found.primary.or(Some((number, sector))),
             SUPPLEMENTARY if JOLIET.iter().any(|kind| sector[at::ESCAPES..].starts_with(kind)) => {
-                found.joliet = found.joliet.or(Some(sector));
+                found.joliet = found.joliet.or(Some((number, sector)));
             }
             BOOT => found.catalog = found.catalog.or(boot::catalog(&sector)),
             TERMINATOR => return Ok(found),
@@ -278,8 +295,8 @@ fn descriptors<R: Read + Seek>(source: &mut Source<R>) -> Result<Descriptors, Re
 
 /// Where a descriptor says that the root is.
 fn root(descriptor: &[u8]) -> Result<Extent, ReadError> {
-    let damaged = ReadError::Directory { path: String::new(), at: 0 };
-    Found::parse(&descriptor[at::ROOT..]).map(|(found, _)| found.extent).ok_or(damaged)
+    let damaged = || ReadError::Directory { path: String::new(), at: 0 };
+    descriptors::root(descriptor).ok_or_else(damaged)
 }
 
 /// What comes before the entries of Rock Ridge in each record, where there are any: the root's own

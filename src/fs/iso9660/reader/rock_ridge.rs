@@ -34,7 +34,7 @@ const ROOT: u8 = 1 << 3;
 
 /// What the entries of a record say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Facts {
+pub(in crate::fs::iso9660) struct Facts {
     /// Bytes to skip in each record; of the root's own record only.
     pub skip: Option<usize>,
     pub mode: Option<u32>,

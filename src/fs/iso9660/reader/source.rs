@@ -12,7 +12,7 @@ const MOST_METADATA_MIB: usize = 64;
 
 /// The bytes of an image.
 #[derive(Debug)]
-pub(super) struct Source<R> {
+pub(in crate::fs::iso9660) struct Source<R> {
     inner: R,
     end: ByteOffset,
     metadata_left: u64,

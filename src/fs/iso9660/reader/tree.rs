@@ -150,7 +150,7 @@ impl<R: Read + Seek> Loader<'_, R> {
         if facts.is_moved {
             return Ok(None);
         }
-        let name = self.name(found, &facts, path)?;
+        let name = name_of(self.names, found, &facts, path)?;
         let kind = self.kind(found, &facts)?;
         let directory = match &kind {
             Kind::Directory { extent, .. } => Some(*extent),
@@ -208,18 +208,24 @@ impl<R: Read + Seek> Loader<'_, R> {
         let (found, _) = Found::parse(&bytes).ok_or_else(damaged)?;
         Ok(Extent { sector, len_bytes: found.extent.len_bytes })
     }
+}
 
-    fn name(&self, found: &Found<'_>, facts: &Facts, path: &str) -> Result<String, ReadError> {
-        let name = match (self.names, &facts.name) {
-            (NameKind::Joliet, _) => joliet(found.id),
-            (_, Some(name)) => String::from_utf8_lossy(name).into_owned(),
-            (_, None) => plain(found.id),
-        };
-        if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
-            return Err(ReadError::Name { path: path.to_owned(), name });
-        }
-        Ok(name)
+/// The name of a record in the directory of this path.
+pub(in crate::fs::iso9660) fn name_of(
+    names: NameKind,
+    found: &Found<'_>,
+    facts: &Facts,
+    path: &str,
+) -> Result<String, ReadError> {
+    let name = match (names, &facts.name) {
+        (NameKind::Joliet, _) => joliet(found.id),
+        (_, Some(name)) => String::from_utf8_lossy(name).into_owned(),
+        (_, None) => plain(found.id),
+    };
+    if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
+        return Err(ReadError::Name { path: path.to_owned(), name });
     }
+    Ok(name)
 }
 
 fn joliet(id: &[u8]) -> String {
