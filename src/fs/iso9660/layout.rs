@@ -27,6 +27,8 @@ pub struct Layout {
     options: Options,
     time: Civil,
     tree: Tree,
+    /// First sectors by number.
+    files: Vec<u32>,
     views: [Placed; 2],
     catalog: Option<u32>,
     bios: Option<FileId>,
@@ -38,7 +40,8 @@ pub struct Layout {
 #[derive(Debug)]
 struct Placed {
     listing: Listing,
-    places: Places,
+    /// By number, as [`Places`] has them.
+    directories: Vec<Extent>,
     table_bytes: u32,
     tables: [u32; 2],
 }
@@ -83,27 +86,22 @@ impl Layout {
         sectors.take(3 + u64::from(boots), 1)?;
         let mut views = [View::Primary, View::Joliet].map(|view| Placed {
             listing: Listing::new(view, &tree),
-            places: Places {
-                first_sectors: vec![0; tree.nodes.len()],
-                directory_bytes: vec![0; tree.nodes.len()],
-            },
+            directories: vec![Extent::default(); tree.nodes.len()],
             table_bytes: 0,
             tables: [0; 2],
         });
         for view in &mut views {
             view.place_tables(&tree, &mut sectors)?;
         }
+        let mut files = vec![0; tree.nodes.len()];
         for view in &mut views {
-            view.place_directories(&tree, time, &mut sectors)?;
+            view.place_directories(&tree, &files, time, &mut sectors)?;
         }
         let catalog = boots.then(|| sectors.take(1, 1)).transpose()?;
         for (number, File { len, align_sectors }) in tree.files() {
-            let first = sectors.take(len.0.div_ceil(SECTOR_BYTES), align_sectors)?;
-            for view in &mut views {
-                view.places.first_sectors[number] = first;
-            }
+            files[number] = sectors.take(len.0.div_ceil(SECTOR_BYTES), align_sectors)?;
         }
-        Ok(Self { options, time, tree, views, catalog, bios, uefi, sectors: sectors.0 })
+        Ok(Self { options, time, tree, files, views, catalog, bios, uefi, sectors: sectors.0 })
     }
 
     /// Where the first sector after the last file is.
@@ -118,7 +116,7 @@ impl Layout {
 
     /// The same in sectors.
     pub fn sector(&self, file: FileId) -> CdSector {
-        CdSector(self.views[0].places.first_sectors[file.0])
+        CdSector(self.files[file.0])
     }
 
     /// The length that a file was announced with.
@@ -159,7 +157,7 @@ impl Layout {
         let heads = heads.into_iter().map(Vec::from);
         let mut all: Vec<(u32, Vec<u8>)> = (16..).zip(heads).collect();
         for view in &self.views {
-            all.extend(view.structures(&self.tree, self.time));
+            all.extend(view.structures(&self.tree, &self.files, self.time));
         }
         let entries = Entries {
             bios: self.bios.map(|file| self.sector(file).0),
@@ -177,7 +175,7 @@ pub(super) fn civil(time: Timestamp) -> Civil {
 
 impl Placed {
     fn place_tables(&mut self, tree: &Tree, sectors: &mut Sectors) -> Result<(), IsoError> {
-        let bytes = self.listing.path_table(tree, &self.places, ORDERS[0]).len();
+        let bytes = self.listing.path_table(tree, &self.directories, ORDERS[0]).len();
         self.table_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         for table in &mut self.tables {
             *table = sectors.take_bytes(bytes)?;
@@ -185,34 +183,37 @@ impl Placed {
         Ok(())
     }
 
-    /// How long directories are depends on their names alone.
+    /// How long directories are depends on their names alone, not on where `files` will be.
     fn place_directories(
         &mut self,
         tree: &Tree,
+        files: &[u32],
         time: Civil,
         sectors: &mut Sectors,
     ) -> Result<(), IsoError> {
         for number in self.listing.directories() {
-            let bytes = self.listing.directory(tree, *number, &self.places, time).len();
-            self.places.first_sectors[*number] = sectors.take_bytes(bytes)?;
-            self.places.directory_bytes[*number] =
-                u32::try_from(bytes).map_err(|_| IsoError::TooLarge(sectors.0))?;
+            let places = Places { directories: &self.directories, files };
+            let bytes = self.listing.directory(tree, *number, places, time).len();
+            self.directories[*number] = Extent {
+                sector: sectors.take_bytes(bytes)?,
+                len_bytes: u32::try_from(bytes).map_err(|_| IsoError::TooLarge(sectors.0))?,
+            };
         }
         Ok(())
     }
 
     fn volume(&self, sectors: u32) -> Volume {
-        let Places { first_sectors, directory_bytes } = &self.places;
-        let root = Extent { sector: first_sectors[0], len_bytes: directory_bytes[0] };
+        let root = self.directories[0];
         Volume { sectors, table_bytes: self.table_bytes, tables: self.tables, root }
     }
 
-    fn structures(&self, tree: &Tree, time: Civil) -> Vec<(u32, Vec<u8>)> {
-        let table = |order| self.listing.path_table(tree, &self.places, order);
+    fn structures(&self, tree: &Tree, files: &[u32], time: Civil) -> Vec<(u32, Vec<u8>)> {
+        let places = Places { directories: &self.directories, files };
+        let table = |order| self.listing.path_table(tree, places.directories, order);
         let tables = self.tables.into_iter().zip(ORDERS.map(table));
         let directory = |number: &usize| {
-            let bytes = self.listing.directory(tree, *number, &self.places, time);
-            (self.places.first_sectors[*number], bytes)
+            let bytes = self.listing.directory(tree, *number, places, time);
+            (self.directories[*number].sector, bytes)
         };
         tables.chain(self.listing.directories().iter().map(directory)).collect()
     }

@@ -43,11 +43,11 @@ pub(super) struct Listing {
     order: Vec<usize>,
 }
 
-/// Where files are, and directories of one view, by number.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Places {
-    pub first_sectors: Vec<u32>,
-    pub directory_bytes: Vec<u32>,
+/// Where directories of one view are, and the first sectors of files, both by number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places<'a> {
+    pub directories: &'a [Extent],
+    pub files: &'a [u32],
 }
 
 impl Listing {
@@ -76,16 +76,19 @@ impl Listing {
     }
 
     /// What a directory's extent holds.
-    pub fn directory(&self, tree: &Tree, number: usize, places: &Places, time: Civil) -> Vec<u8> {
+    pub fn directory(
+        &self,
+        tree: &Tree,
+        number: usize,
+        places: Places<'_>,
+        time: Civil,
+    ) -> Vec<u8> {
         packed(&self.records(tree, number, places, time))
     }
 
-    fn records(&self, tree: &Tree, number: usize, places: &Places, time: Civil) -> Vec<Vec<u8>> {
+    fn records(&self, tree: &Tree, number: usize, places: Places<'_>, time: Civil) -> Vec<Vec<u8>> {
         let parent = tree.nodes[number].parent;
-        let extent = |directory: usize| Extent {
-            sector: places.first_sectors[directory],
-            len_bytes: places.directory_bytes[directory],
-        };
+        let extent = |directory: usize| places.directories[directory];
         let of = |directory: usize, is_first: bool| {
             let (node, links) = (&tree.nodes[directory], self.links(tree, directory));
             match (self.view, is_first && number == 0) {
@@ -110,7 +113,7 @@ impl Listing {
             match node.kind {
                 Kind::Directory(_) => all.push(one(extent(*child), DIRECTORY)),
                 Kind::File(file) => {
-                    let extents = extents(places.first_sectors[*child], file.len.0);
+                    let extents = extents(places.files[*child], file.len.0);
                     let last = extents.len() - 1;
                     let flags = |index| if index == last { 0 } else { CONTINUED };
                     all.extend(
@@ -129,12 +132,12 @@ impl Listing {
         u32::try_from(below).unwrap_or(u32::MAX).saturating_add(own)
     }
 
-    /// A path table.
-    pub fn path_table(&self, tree: &Tree, places: &Places, order: ByteOrder) -> Vec<u8> {
+    /// A path table of directories that are there, by number.
+    pub fn path_table(&self, tree: &Tree, places: &[Extent], order: ByteOrder) -> Vec<u8> {
         let numbers: BTreeMap<usize, u16> = self.order.iter().copied().zip(1..).collect();
         let row = |directory: &usize| Row {
             id: &self.ids[*directory],
-            sector: places.first_sectors[*directory],
+            sector: places[*directory].sector,
             parent: numbers.get(&tree.nodes[*directory].parent).copied().unwrap_or(1),
         };
         path_table(self.order.iter().map(row), order)
