@@ -113,6 +113,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(of_trust))
         .or_else(|| error.downcast_ref().and_then(of_key))
         .or_else(|| error.downcast_ref().and_then(of_refusal))
+        .or_else(|| error.downcast_ref().and_then(of_blueprint))
         .or_else(|| error.downcast_ref().and_then(of_io))
 }
 
@@ -155,11 +156,17 @@ fn of_saved(error: &SavedError) -> Option<String> {
 }
 
 fn of_blueprint(error: &BlueprintError) -> Option<String> {
-    let BlueprintError::Invalid { problems, .. } = error else {
-        return Some("name it `….toml` or `….json`; `-` reads JSON from stdin".into());
+    let problems = match error {
+        BlueprintError::UnknownSuffix { .. } => {
+            return Some("name it `….toml` or `….json`; `-` reads JSON from stdin".into());
+        }
+        BlueprintError::NotUtf8 { .. } => return None,
+        BlueprintError::Invalid { problems, .. } => problems,
     };
-    let is_unknown = |problem: &Problem| matches!(problem.wrong, Wrong::UnknownKey { .. });
-    problems.iter().any(is_unknown).then(|| "`docs/config.md` lists all keys".into())
+    let is_unknown = |problem: &&Problem| matches!(problem.wrong, Wrong::UnknownKey { .. });
+    let unknown = problems.iter().find(is_unknown)?;
+    let page = if unknown.key.starts_with("install.") { "installer" } else { "config" };
+    Some(format!("`docs/{page}.md` lists all keys"))
 }
 
 fn of_program(error: &ProgramError) -> Option<String> {

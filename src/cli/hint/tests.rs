@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::config::blueprint::{Blueprint, InstallFile};
 use crate::digest::Sha256Digest;
 use crate::installer::target::Target;
 use crate::registry::Reference;
@@ -74,6 +75,17 @@ fn disks_that_are_refused() {
     check(&Refusal::Ambiguous { target, disks: vec![disk(), disk()] }, "`serial:…`");
     check(&pipeline::Error::Saved(SavedError::Mbr), "leave the labels out");
     check(&pipeline::Error::Saved(SavedError::Different), "`gdisk`");
+}
+
+#[test]
+fn files_with_unknown_keys() {
+    let of = |text: &str| InstallFile::parse("a.toml", text.as_bytes()).unwrap_err();
+    check(&of("[install]\nx = 1\n"), "`docs/installer.md`");
+    check(&of("[customizations]\nx = 1\n"), "`docs/config.md`");
+    assert_eq!(hint(&of("[install]\nwipe = 1\n")), None);
+    let error = Blueprint::parse("a.toml", b"\xff").unwrap_err();
+    assert_eq!(hint(&error), None);
+    check(&Blueprint::parse("a", b"").unwrap_err(), "`….toml`");
 }
 
 #[test]
