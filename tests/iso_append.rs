@@ -14,6 +14,7 @@ use bootc_image::fs::iso9660::append::{Addition, AppendError};
 use bootc_image::fs::iso9660::reader::{EntryKind, Image};
 use bootc_image::fs::iso9660::{Builder, IsoError, Options};
 use bootc_image::partition::grow::Grown;
+use bootc_image::spec::VolumeId;
 use bootc_image::units::{ByteLen, ByteOffset};
 use bootc_image::volume::Timestamp;
 
@@ -198,7 +199,7 @@ fn our_own_images_are_extended_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("iso");
     let options = Options {
-        volume_id: "a".into(),
+        volume_id: VolumeId::parse("a").unwrap(),
         application: String::new(),
         time: Timestamp::of_secs(TIME),
     };
