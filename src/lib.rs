@@ -2,7 +2,9 @@
 //!
 //! Everything a disk holds is a function of the image's digest and the plan. So this library
 //! *computes* a disk instead of *installing* into one: it runs nothing of the image, calls no other
-//! program (but skopeo, for images in local storage), mounts nothing, and needs no privilege.
+//! program (but skopeo, for images in local storage), mounts nothing, and needs no privilege. The
+//! installer is the exception: started as the first process of a machine, it does to that what a first
+//! process must ([`machine`]), and opens a shell of the installed system to who asks for one.
 //!
 //! # The pipeline
 //!
