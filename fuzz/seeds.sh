@@ -106,8 +106,8 @@ head -c 4K "$work/ext4" >corpus/disk_content/ext4
 cp "$work/fat" corpus/disk_content/fat
 mkdir -p "$work/iso/1/2/3/4/5/6/7/8"; printf menu >"$work/iso/1/a-long-name.cfg"
 printf x >"$work/iso/1/2/3/4/5/6/7/8/x"; ln -s ../a "$work/iso/1/link"; head -c 2048 /dev/zero >"$work/iso/boot"
-genisoimage -quiet -R -J -b boot -no-emul-boot -boot-info-table -o corpus/iso9660/all "$work/iso"
-genisoimage -quiet -J -D -o corpus/iso9660/joliet "$work/iso"
+genisoimage -quiet -no-pad -R -J -b boot -no-emul-boot -boot-info-table -o corpus/iso9660/all "$work/iso"
+genisoimage -quiet -no-pad -J -D -o corpus/iso9660/joliet "$work/iso"
 
 # ---------------------------------------------------------------- images
 mkdir "$work/docker"; (cd "$work/docker" && echo hello >file && tar -cf layer.tar file && rm file

@@ -88,7 +88,9 @@ enum IsoError {
         source: io::Error,
     },
     /// The installer's configuration is larger than its area.
-    #[error("`{}` is longer than the {INSTALL_TOML_LEN} bytes that a medium has for it", .0.display())]
+    #[error(
+        "`{}` is longer than the {INSTALL_TOML_LEN} bytes that a medium has for it", .0.display()
+    )]
     TooLarge(PathBuf),
     /// The medium.
     #[error(transparent)]

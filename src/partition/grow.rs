@@ -63,7 +63,7 @@ impl Grown {
         Ok(Self { mbr, gpt })
     }
 
-    /// Takes away the entries of partitions for which `keep` says no. It is asked with their starts.
+    /// Takes away the entries of partitions for which `keep`, asked with their starts, says no.
     pub fn retain(&mut self, mut keep: impl FnMut(ByteOffset) -> bool) {
         let Some(gpt) = &mut self.gpt else { return };
         for entry in gpt.entries.chunks_exact_mut(ENTRY_BYTES) {

@@ -12,8 +12,8 @@
 //! disk, so writing one cannot fail but for the canvas. It is written backwards, the MBR last: until
 //! then nothing boots. The first 440 bytes, a BIOS loader's boot code, are never touched.
 //!
-//! [`grow`] moves the end of somebody else's table. Left out on purpose: other changes, hybrid MBRs,
-//! more than 128 entries of our own.
+//! [`grow`] moves the end of somebody else's table. Left out on purpose: other changes, hybrid
+//! MBRs, more than 128 entries of our own.
 
 mod encode;
 pub mod grow;

@@ -7,15 +7,16 @@
 //! | keys | [`area::AUTHORIZED_KEYS`] | beside it |
 //! | kernel arguments | the end of each line that starts the kernel ([`menu`]) | none |
 //!
-//! Each is of fixed length, so a change is a few writes of bytes that are there already, a reset the
-//! same with what was there first. Everything is read and checked before the first byte is written.
+//! Each is of fixed length, so a change is a few writes of bytes that are there already, a reset
+//! the same with what was there first. Everything is read and checked before the first byte is
+//! written.
 //!
 //! # When it is interrupted
 //!
 //! A copy gets its name when it is complete. In place, the last byte of `install.toml` says that a
-//! change is under way ([`area::UNFINISHED`]) from before the first until after the last of all other
-//! writes; each step is on the disk before the next begins. So a medium is as it was, as it should
-//! be, or one that the installer refuses; a reset makes it as it was made.
+//! change is under way ([`area::UNFINISHED`]) from before the first until after the last of all
+//! other writes; each step is on the disk before the next begins. So a medium is as it was, as it
+//! should be, or one that the installer refuses; a reset makes it as it was made.
 
 use std::fs::File;
 use std::io;
@@ -186,6 +187,13 @@ struct Edits {
     /// Keys and kernel arguments.
     others: Vec<Edit>,
     is_needed: bool,
+}
+
+/// Where the menu has room for kernel arguments.
+struct KargsArea {
+    at: ByteOffset,
+    script: &'static str,
+    bytes: Vec<u8>,
 }
 
 /// A medium of ours.
@@ -414,7 +422,7 @@ impl<'p> Medium<'p> {
         }
         if let Some(kargs) = kargs {
             let bytes = menu::kargs_area(kargs)?;
-            for (at, _, old) in self.kargs_areas()? {
+            for KargsArea { at, bytes: old, .. } in self.kargs_areas()? {
                 others.extend((old != bytes).then(|| Edit { at, bytes: bytes.clone() }));
             }
         }
@@ -422,8 +430,8 @@ impl<'p> Medium<'p> {
         Ok(Edits { config: Edit { at: config_at, bytes: config }, others, is_needed })
     }
 
-    /// Every area for kernel arguments: its place, its script, its bytes.
-    fn kargs_areas(&mut self) -> Result<Vec<(ByteOffset, &'static str, Vec<u8>)>, MediumError> {
+    /// Every area for kernel arguments.
+    fn kargs_areas(&mut self) -> Result<Vec<KargsArea>, MediumError> {
         let mut areas = Vec::new();
         for script in SCRIPTS {
             if self.image.entry(script).is_none() {
@@ -433,7 +441,7 @@ impl<'p> Medium<'p> {
             for at in menu::kargs_areas(&text) {
                 let bytes = text[at..at + menu::KARGS_AREA_LEN].to_vec();
                 let at = ByteOffset(start.0 + u64::try_from(at).unwrap_or(0));
-                areas.push((at, script, bytes));
+                areas.push(KargsArea { at, script, bytes });
             }
         }
         if areas.is_empty() {
@@ -448,9 +456,9 @@ impl<'p> Medium<'p> {
     fn kargs(&mut self) -> Result<Vec<String>, MediumError> {
         let areas = self.kargs_areas()?;
         let strange = |script| MediumError::StrangeKargs { path: self.path.to_owned(), script };
-        let first = areas.first().map(|(_, _, bytes)| bytes);
-        if let Some((_, script, _)) = areas.iter().find(|(_, _, bytes)| Some(bytes) != first) {
-            return Err(strange(script));
+        let first = areas.first().map(|area| &area.bytes);
+        if let Some(area) = areas.iter().find(|area| Some(&area.bytes) != first) {
+            return Err(strange(area.script));
         }
         let kargs = first.and_then(|bytes| menu::kargs_in(bytes));
         kargs.ok_or_else(|| strange(SCRIPTS[0]))

@@ -77,8 +77,13 @@ pub enum AppendError {
     #[error("it has {0}, which is not changed here")]
     NotSupported(&'static str),
     /// A path that is longer than any.
-    #[error("the path `{}…` on it is longer than {MOST_PATH_BYTES} bytes", .0.chars().take(80).collect::<String>())]
+    #[error("the path `{}…` on it is longer than {MOST_PATH_BYTES} bytes", start(.0))]
     PathTooLong(String),
+}
+
+/// As much of a path as an error needs.
+fn start(path: &str) -> String {
+    path.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 impl Addition {
@@ -157,8 +162,8 @@ impl Appended {
         ByteOffset(u64::from(self.added[file.0].sector) * SECTOR_BYTES)
     }
 
-    /// Writes what leads to the files, onto a copy of the image; the descriptors last. `volume` is the
-    /// length of the whole medium, with what others put behind the files.
+    /// Writes what leads to the files, onto a copy of the image; the descriptors last. `volume` is
+    /// the length of the whole medium, with what others put behind the files.
     ///
     /// # Errors
     ///

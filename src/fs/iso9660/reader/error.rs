@@ -47,7 +47,9 @@ pub enum ReadError {
     #[error("the directory `{}` is another one, too", .0.escape_debug())]
     Loop(String),
     /// A name that no file can have.
-    #[error("the directory `{}` has a file called `{}`", .path.escape_debug(), .name.escape_debug())]
+    #[error(
+        "the directory `{}` has a file called `{}`", .path.escape_debug(), .name.escape_debug()
+    )]
     Name {
         /// The directory.
         path: String,

@@ -8,8 +8,8 @@
 //! | `boot` | the boot catalog |
 //! | `source` | bytes, within the image's bounds |
 //!
-//! Names are those of Rock Ridge where the image has them, else those of Joliet, else the plain ones
-//! without their versions, in capitals as they are. All directories are read when an image is
+//! Names are those of Rock Ridge where the image has them, else those of Joliet, else the plain
+//! ones without their versions, in capitals as they are. All directories are read when an image is
 //! opened, files when they are asked for.
 //!
 //! An image may be hostile: every place is checked against the image's end, no directory is read

@@ -1,4 +1,5 @@
-//! The bytes of an image, within its bounds; and how many of them are spent on what describes files.
+//! The bytes of an image, within its bounds; and how many of them are spent on what describes
+//! files.
 
 use std::io::{Read, Seek, SeekFrom};
 

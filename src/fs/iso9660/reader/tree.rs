@@ -200,8 +200,8 @@ impl<R: Read + Seek> Loader<'_, R> {
         Ok(Kind::File { extents: vec![found.extent], has_gaps: found.has_gaps })
     }
 
-    /// The extent of a directory of which only the first sector is known: it has itself as the first
-    /// record.
+    /// The extent of a directory of which only the first sector is known: it has itself as the
+    /// first record.
     fn moved(&mut self, sector: u32) -> Result<Extent, ReadError> {
         let bytes = self.source.sector(sector, "a moved directory")?;
         let damaged = || ReadError::Directory { path: format!("sector {sector}"), at: 0 };
