@@ -2,7 +2,7 @@
 //! that starts our own program.
 //!
 //! ```text
-//! initramfs  dev/console         5:1
+//! initramfs  dev/{console,null}  5:1, 1:3: what a program finds open when it starts
 //!            init                the program
 //!            modules/*.ko        the kernel's, unpacked
 //!            modules.list        in the order in which they are loaded
@@ -203,6 +203,7 @@ impl Archive {
         let mut writer = cpio::Writer::new(packed)
             .folder("dev", 0o755)?
             .character_device("dev/console", 0o600, 5, 1)?
+            .character_device("dev/null", 0o666, 1, 3)?
             .file("init", 0o755, len, &mut At::start(&program))?
             .folder(MODULES, 0o755)?;
         for module in &chosen.modules {

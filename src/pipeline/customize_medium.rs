@@ -25,12 +25,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::carried::Carried;
 use crate::boot::BootError;
 use crate::boot::iso::menu;
 use crate::config::blueprint::{BlueprintError, InstallFile};
 use crate::fs::iso9660::reader::{Image, ReadError};
 use crate::installer::area::{self, AreaError};
 use crate::output::{OutputError, Pending};
+
 use crate::units::{ByteLen, ByteOffset, MIB};
 
 mod checksum;
@@ -38,7 +40,7 @@ mod checksum;
 pub use checksum::Checksum;
 
 /// What a medium of ours has, and no other: the build that it carries.
-const MEDIUM: &str = "bootc-image/medium.json";
+const MEDIUM: &str = Carried::PATH;
 const MEDIUM_LIMIT: ByteLen = ByteLen(64 * MIB);
 /// Scripts whose lines may have room for kernel arguments.
 const SCRIPTS: [&str; 4] = [

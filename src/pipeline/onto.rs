@@ -25,7 +25,7 @@ use super::error::Error;
 use super::ground::Ground;
 use super::import::Context;
 use super::install::{Inputs, Log};
-use super::{Prepared, Recorder, Request, tell};
+use super::{Bios, Prepared, Recorder, Request, tell};
 use crate::canvas::{DeviceCanvas, VerifyError, Written};
 use crate::digest::Sha256Digest;
 use crate::installer::content::{Content, GptPartition};
@@ -113,6 +113,7 @@ pub fn install(
         size: SizeRequest::Exact(usable(disk, &saved)),
         sector_size: sector,
         types: vec![DiskType::Raw],
+        bios: bios(request.bios, sector, &warnings),
         ..request.clone()
     };
     let prepared = Prepared::new(&request, &warnings, cancel)?;
@@ -136,6 +137,16 @@ pub fn install(
 fn sector(disk: &Disk) -> Option<SectorSize> {
     let known = [SectorSize::B512, SectorSize::B4096];
     known.into_iter().find(|size| size.bytes() == u64::from(disk.sector_bytes))
+}
+
+/// A medium that was made for BIOS installs where there is none too.
+fn bios(wish: Bios, sector: SectorSize, reporter: &dyn Reporter) -> Bios {
+    if wish != Bios::On || sector == SectorSize::B512 {
+        return wish;
+    }
+    let message = "the disk will not boot from BIOS, which reads sectors of 512 bytes only".into();
+    reporter.report(Event::Warning { message });
+    Bios::Auto
 }
 
 /// What a new layout may take of a disk: whole mebibytes before what stays, the last of which is the
@@ -211,7 +222,7 @@ impl Onto<'_> {
         let mut canvas = new()?;
         if self.saved.partitions.is_empty() {
             let end = disk.size.0;
-            canvas.settle([end.saturating_sub(MIB)..end]).map_err(&failed)?;
+            canvas.settle(std::iter::once(end.saturating_sub(MIB)..end)).map_err(&failed)?;
             return Ok(canvas);
         }
         let guid = Guid::from_bytes(inputs.ids.disk.0);

@@ -43,6 +43,9 @@ pub enum InitError {
     /// The file with SSH keys holds what must stay with its owner.
     #[error("`{}` is a private key: give the public one (`….pub`)", .0.display())]
     PrivateKey(PathBuf),
+    /// A change of the medium was interrupted.
+    #[error("a change of this medium was interrupted: what it says is not whole")]
+    Unfinished,
     /// The medium carries no build that this program can do.
     #[error(transparent)]
     Carried(#[from] CarriedError),
@@ -82,6 +85,7 @@ impl InitError {
             Self::Blueprint(_) => {
                 "correct the file, and put it on the medium with `bootc-image iso customize`"
             }
+            Self::Unfinished => "make it good with `bootc-image iso reset`",
             Self::NoNetwork { .. } => "put the file on the medium, and give its path there",
             Self::Nobody => {
                 "give the kernel a console that is there (`console=ttyS0`), or set `unattended` and a \

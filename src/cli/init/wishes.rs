@@ -15,7 +15,7 @@ use std::path::{Component, Path};
 
 use super::error::InitError;
 use crate::config::blueprint::{Blueprint, InstallFile};
-use crate::installer::area::{self, AUTHORIZED_KEYS, INSTALL_TOML};
+use crate::installer::area::{self, AUTHORIZED_KEYS, AreaError, INSTALL_TOML};
 use crate::installer::config::{Decisions, Wishes, from_kargs};
 use crate::machine::{self, MachineError};
 use crate::settings::is_private_key;
@@ -76,10 +76,14 @@ fn on_medium(name: &str) -> Result<&Path, InitError> {
     path.filter(is_inside).filter(|path| path.file_name().is_some()).ok_or_else(wrong)
 }
 
-/// What an area of the medium holds, if it is there. One that was written by hand has no padding.
+/// What an area of the medium holds, if it is there. One that was written by hand has no padding; one
+/// whose change was interrupted says nothing that could be relied on.
 fn area(medium: &Path, path: &str) -> Result<Option<Vec<u8>>, InitError> {
     match machine::read(&medium.join(path), LIMIT_BYTES) {
-        Ok(bytes) => Ok(Some(area::content(&bytes).unwrap_or(&bytes).to_vec())),
+        Ok(bytes) => match area::content(&bytes) {
+            Err(AreaError::Unfinished) => Err(InitError::Unfinished),
+            content => Ok(Some(content.unwrap_or(&bytes).to_vec())),
+        },
         Err(MachineError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(None)
         }

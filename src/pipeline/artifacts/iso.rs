@@ -26,6 +26,7 @@ use crate::boot::iso::{INITRAMFS, KERNEL};
 use crate::digest::{Sha256, Sha256Digest};
 use crate::format::Summary;
 use crate::fs::iso9660::Options;
+use crate::installer::area;
 use crate::output::Pending;
 use crate::plan::ids::Ids;
 use crate::plan::types::DiskType;
@@ -35,9 +36,6 @@ use crate::stream::At;
 const APPLICATION: &str = "bootc-image";
 /// An area that is too small becomes a multiple of this.
 const AREA_STEP: usize = 64 << 10;
-/// Areas: files that may be replaced in place, and their usual lengths.
-const INSTALL_TOML: (&str, usize) = ("install.toml", 64 << 10);
-const AUTHORIZED_KEYS: (&str, usize) = ("authorized_keys", 16 << 10);
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes the medium into a temporary file.
@@ -96,25 +94,24 @@ fn files(taken: &Taken, container: &Container, inputs: Inputs<'_>) -> BTreeMap<S
     files.insert(KERNEL.to_owned(), Part::File(taken.vmlinuz.clone()));
     files.insert(INITRAMFS.to_owned(), Part::File(taken.initramfs.clone()));
     files.insert(Carried::PATH.to_owned(), Part::from(taken.document.clone()));
-    let areas =
-        [(INSTALL_TOML, inputs.request.installer.config.as_slice()), (AUTHORIZED_KEYS, b"")];
-    for ((name, len), content) in areas {
-        files.insert(format!("bootc-image/{name}"), Part::from(area(content, len)));
-        files.insert(format!("bootc-image/as-made/{name}"), Part::from(content.to_vec()));
+    let config = inputs.request.installer.config.as_slice();
+    let areas = [
+        (area::INSTALL_TOML, area::INSTALL_TOML_AS_MADE, area::INSTALL_TOML_LEN, config),
+        (area::AUTHORIZED_KEYS, area::AUTHORIZED_KEYS_AS_MADE, area::AUTHORIZED_KEYS_LEN, &[]),
+    ];
+    for (path, as_made, len, content) in areas {
+        files.insert(path.to_owned(), Part::from(roomy(content, len)));
+        files.insert(as_made.to_owned(), Part::from(content.to_vec()));
     }
     files
 }
 
-/// The content, and a comment that fills the area; `#-` begins one before which a line was ended. An
-/// area grows with what is in it when the medium is made.
-fn area(content: &[u8], len: usize) -> Vec<u8> {
-    let mut area = content.to_vec();
-    if !content.is_empty() && !content.ends_with(b"\n") {
-        area.extend(b"\n#-");
-    }
-    let len = if area.len() <= len { len } else { (2 * area.len()).next_multiple_of(AREA_STEP) };
-    area.resize(len, b'#');
-    area
+/// An area of this length; it grows with what is in it when the medium is made.
+fn roomy(content: &[u8], len: usize) -> Vec<u8> {
+    area::fill(content, len).unwrap_or_else(|_| {
+        let len = (2 * content.len()).next_multiple_of(AREA_STEP);
+        area::fill(content, len).expect("twice the content has room for it")
+    })
 }
 
 /// `None` when the user asked to stop.
@@ -137,14 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn areas_are_comments_behind_their_content() {
-        assert_eq!(area(b"", 4), b"####");
-        assert_eq!(area(b"a\n", 5), b"a\n###");
-        assert_eq!(area(b"a", 6), b"a\n#-##");
-        assert_eq!(area(&[b'a'; 6], 6).len(), AREA_STEP);
-        let large = vec![b'a'; AREA_STEP];
-        let area = area(&large, AREA_STEP);
-        assert!(area.len() == 3 * AREA_STEP && area.starts_with(&large));
+    fn areas_grow_with_their_content() {
+        assert_eq!(roomy(b"a\n", 5), b"a\n###");
+        for content in [&b"aaaaaa"[..], &[b'a'; AREA_STEP]] {
+            let area = roomy(content, 6);
+            assert!(area.len().is_multiple_of(AREA_STEP) && area.len() > content.len());
+            assert_eq!(area::content(&area), Ok(content));
+        }
     }
 
     #[test]
