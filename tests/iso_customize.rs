@@ -77,7 +77,7 @@ fn make(path: &Path) {
     };
     let document = format!(
         "{{\"version\": 1, \"name\": \"Some OS 1\", \"image_digest\": \"{DIGEST}\", \
-         \"source\": \"oci:os\", \"target\": \"host.example/os:1\"}}"
+         \"target\": \"host.example/os:1\"}}"
     );
     let config = area::fill(MADE_CONFIG.as_bytes(), area::INSTALL_TOML_LEN).unwrap();
     let keys = area::fill(MADE_KEYS.as_bytes(), area::AUTHORIZED_KEYS_LEN).unwrap();

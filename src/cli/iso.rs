@@ -197,7 +197,6 @@ fn told(shown: &Shown, format: ReportFormat) -> String {
     let known = [
         ("system", &shown.name),
         ("image digest", &shown.image_digest),
-        ("made from", &shown.source),
         ("updates from", &shown.target),
     ];
     for (name, value) in known {

@@ -10,7 +10,7 @@
 //! | `name` | what the system calls itself |
 //! | `image_digest` | the manifest of the image beside it |
 //! | `least_bytes` | the smallest disk that will do |
-//! | `source`, `target` | where the image was from, and what the installed system updates from |
+//! | `target` | what the installed system updates from; where the image was from is nobody's concern |
 //! | the others | members of [`Request`] of the same name |
 //!
 //! Where a disk is, how large it is and what its sectors are is the machine's to say; who vouches for
@@ -48,8 +48,6 @@ pub struct Carried {
     pub image_digest: Sha256Digest,
     /// The smallest disk that will do.
     pub least_bytes: ByteLen,
-    /// The source as it was typed, for messages.
-    pub source: String,
     /// What the installed system updates from.
     #[serde(with = "target")]
     pub target: TargetRef,
@@ -135,7 +133,6 @@ impl Carried {
             name: facts.name.to_owned(),
             image_digest: facts.image_digest,
             least_bytes: facts.least,
-            source: request.source_text.clone(),
             target: facts.target.clone(),
             arch,
             bios,
@@ -197,7 +194,7 @@ impl Carried {
             stateroot: self.stateroot.clone(),
             boot_loader: self.boot_loader,
             source_date_epoch: self.source_date_epoch,
-            ..Request::new(source, self.source.clone(), self.arch)
+            ..Request::new(source, self.target.name().to_owned(), self.arch)
         }
     }
 

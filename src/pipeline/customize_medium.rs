@@ -86,8 +86,6 @@ pub struct Shown {
     pub name: Option<String>,
     /// Digest of the image's manifest.
     pub image_digest: Option<String>,
-    /// Where the image was from.
-    pub source: Option<String>,
     /// What the installed system updates from.
     pub target: Option<String>,
     /// Kernel arguments that were added.
@@ -268,7 +266,6 @@ pub fn show(path: &Path) -> Result<Shown, MediumError> {
         volume_id: medium.image.volume().id.clone(),
         name: member("name"),
         image_digest: member("image_digest"),
-        source: member("source"),
         target: member("target"),
         kargs,
         installer_config: String::from_utf8_lossy(&config).into_owned(),

@@ -1,12 +1,15 @@
-//! The installer's medium in machines: a disk is installed from it, and that disk boots.
+//! The installer's medium in machines: a disk is installed from it, that disk boots, and nothing else is
+//! written to.
 #![allow(clippy::disallowed_methods, reason = "tests run other programs")]
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bootc_image::fs::iso9660::reader::Image;
 use bootc_image_fixtures::tier::{self, Tier};
 use bootc_image_vm_tests::vm::{Firmware, Vm, diskless};
 use bootc_image_vm_tests::{KARGS, product, system, tool, working_folder};
@@ -60,22 +63,52 @@ fn medium(folder: &Path, options: &[&str]) -> Result<Option<PathBuf>> {
     Ok(Some(folder.join("bootiso/install.iso")))
 }
 
-/// A machine with the medium and an empty disk.
-fn machine(
-    folder: &Path,
+/// A machine with a medium and a disk.
+struct Machine<'a> {
+    folder: &'a Path,
     firmware: Firmware,
-    (medium, how): (&Path, Medium),
-    (disk, target): (&Path, Target),
-) -> Result<Vm> {
-    let media = if how == Medium::Cd { "media=cdrom," } else { "" };
-    let mut qemu = diskless(folder, firmware, 1536)?;
-    qemu.arg("-drive")
-        .arg(format!("if=none,id=medium,readonly=on,format=raw,{media}file={}", medium.display()))
-        .args(how.options())
-        .arg("-drive")
-        .arg(format!("if=none,id=disk,cache=unsafe,format=raw,file={}", disk.display()))
-        .args(["-device", target.device]);
-    Vm::spawn(qemu.args(["-serial", "stdio"]), folder, false)
+    medium: (&'a Path, Medium),
+    disk: (&'a Path, Target),
+}
+
+impl Machine<'_> {
+    /// QEMU for it, with the medium or without.
+    fn qemu(&self, has_medium: bool) -> Result<Command> {
+        let mut qemu = diskless(self.folder, self.firmware, 1536)?;
+        let (disk, target) = self.disk;
+        qemu.arg("-drive")
+            .arg(format!("if=none,id=disk,cache=unsafe,format=raw,file={}", disk.display()))
+            .args(["-device", target.device]);
+        if has_medium {
+            let (medium, how) = self.medium;
+            let media = if how == Medium::Cd { "media=cdrom," } else { "" };
+            let file = medium.display();
+            qemu.arg("-drive")
+                .arg(format!("if=none,id=medium,readonly=on,format=raw,{media}file={file}"))
+                .args(how.options());
+        }
+        qemu.args(["-serial", "stdio"]);
+        Ok(qemu)
+    }
+
+    /// Starts the installer.
+    fn install(&self) -> Result<Vm> {
+        let mut vm = Vm::spawn(&mut self.qemu(true)?, self.folder, false)?;
+        vm.console().wait_for("bootc-image installer", START)?;
+        Ok(vm)
+    }
+
+    /// The installed disk comes up by itself, whole.
+    fn boots(&self) -> Result<Vm> {
+        let mut vm = Vm::spawn(&mut self.qemu(false)?, self.folder, false)?;
+        let marker = vm.wait_for_marker()?;
+        ensure!(marker.trim_end().ends_with("failed=0"), "{marker}");
+        vm.login()?;
+        system::is_whole(&mut vm)?;
+        system::is_deployment(&mut vm, TARGET)?;
+        system::has_sound_repository(&mut vm)?;
+        Ok(vm)
+    }
 }
 
 fn empty_disk(folder: &Path) -> Result<PathBuf> {
@@ -84,22 +117,11 @@ fn empty_disk(folder: &Path) -> Result<PathBuf> {
     Ok(disk)
 }
 
-/// The installed disk comes up by itself, whole.
-fn boots(folder: &Path, firmware: Firmware, disk: &Path, target: Target) -> Result<()> {
-    let mut qemu = diskless(folder, firmware, 1024)?;
-    qemu.arg("-drive")
-        .arg(format!("if=none,id=disk,cache=unsafe,format=raw,file={}", disk.display()))
-        .args(["-device", target.device]);
-    let mut vm = Vm::spawn(qemu.args(["-serial", "stdio"]), folder, false)?;
-    let marker = vm.wait_for_marker()?;
-    ensure!(marker.trim_end().ends_with("failed=0"), "{marker}");
-    vm.login()?;
-    system::is_whole(&mut vm)?;
-    system::is_deployment(&mut vm, TARGET)?;
-    system::has_sound_repository(&mut vm)?;
-    let log = vm.check("cat /var/log/bootc-image-install.log")?;
-    ensure!(log.contains(target.name), "the log of the installation: {log}");
-    vm.power_off()
+/// Options for a medium that does what this file says.
+fn medium_with(folder: &Path, install_toml: &str) -> Result<Option<PathBuf>> {
+    let config = folder.join("install.toml");
+    fs::write(&config, install_toml)?;
+    medium(folder, &["--installer-config", config.to_str().context("a path of text")?])
 }
 
 fn installs(
@@ -113,17 +135,19 @@ fn installs(
         return Ok(());
     }
     let folder = working_folder(name)?;
-    let config = folder.join("install.toml");
-    fs::write(&config, install_toml)?;
-    let config = config.to_str().context("a path of text")?;
-    let Some(iso) = medium(&folder, &["--installer-config", config])? else { return Ok(()) };
+    let Some(iso) = medium_with(&folder, install_toml)? else { return Ok(()) };
     let disk = empty_disk(&folder)?;
-    let mut vm = machine(&folder, firmware, (&iso, how), (&disk, target))?;
-    vm.console().wait_for("bootc-image installer", START)?;
+    let machine = Machine { folder: &folder, firmware, medium: (&iso, how), disk: (&disk, target) };
+    let mut vm = machine.install()?;
+    let started = vm.uptime();
     vm.console().wait_for(DONE, INSTALL)?;
-    println!("{name}: installed after {:?}", vm.uptime());
+    println!("{name}: installed in {:?}", vm.uptime() - started);
+    vm.console().wait_for("reboot: Power down", START)?;
     drop(vm);
-    boots(&folder, firmware, &disk, target)
+    let mut vm = machine.boots()?;
+    let log = vm.check("cat /var/log/bootc-image-install.log")?;
+    ensure!(log.contains(target.name), "the log of the installation: {log}");
+    vm.power_off()
 }
 
 const UNATTENDED: &str = "[install]\nunattended = true\ntarget = \"only\"\nthen = \"poweroff\"\n";
@@ -145,4 +169,122 @@ fn from_a_cd_on_uefi_to_nvme_with_large_sectors() -> Result<()> {
 #[ignore = "boots VMs: cargo xtask test --full"]
 fn from_a_stick_with_secure_boot() -> Result<()> {
     installs("installer-secure", Firmware::SecureBoot, Medium::Stick, VIRTIO, UNATTENDED)
+}
+
+/// Nothing that firmware would start: no partition table at either end.
+fn is_without_a_start(disk: &Path) -> Result<()> {
+    let disk = File::open(disk)?;
+    for at in [0, SIZE - (1 << 20)] {
+        let mut bytes = vec![0; 1 << 20];
+        disk.read_exact_at(&mut bytes, at)?;
+        ensure!(bytes.iter().all(|byte| *byte == 0), "something starts at byte {at}");
+    }
+    Ok(())
+}
+
+/// On a stick, by hand over the serial line: what cannot be installed to is refused, the confirmation
+/// must be typed, and a pulled plug leaves nothing that boots.
+#[test]
+#[ignore = "boots VMs: cargo xtask test --full"]
+fn by_hand_from_a_stick() -> Result<()> {
+    if !Tier::allows(Tier::Full, "the installer's questions") {
+        return Ok(());
+    }
+    let folder = working_folder("installer-by-hand")?;
+    let Some(iso) = medium(&folder, &[])? else { return Ok(()) };
+    let disk = empty_disk(&folder)?;
+    let stick = (&*iso, Medium::Stick);
+    let machine =
+        Machine { folder: &folder, firmware: Firmware::Uefi, medium: stick, disk: (&disk, VIRTIO) };
+    let choose = |vm: &mut Vm, confirmation: &str| -> Result<()> {
+        vm.console().wait_for("q leaves): ", START)?;
+        vm.console().send("/dev/vda\n")?;
+        vm.console().wait_for("anything else to go back: ", START)?;
+        vm.console().send(confirmation)
+    };
+    let mut vm = machine.install()?;
+    let listed = vm.console().wait_for("number or path", START)?;
+    ensure!(listed.contains("/dev/vda") && listed.contains("first"), "{listed}");
+    vm.console().wait_for("q leaves): ", START)?;
+    vm.console().send("/dev/sda\n")?;
+    vm.console().wait_for("is the medium that the installer runs from", START)?;
+    choose(&mut vm, "no\n")?;
+    vm.console().wait_for("nothing is changed", START)?;
+    choose(&mut vm, "yes\n")?;
+    vm.console().wait_for("% [====", INSTALL)?;
+    drop(vm); // the plug
+    is_without_a_start(&disk)?;
+
+    let mut vm = machine.install()?;
+    choose(&mut vm, "yes\n")?;
+    vm.console().wait_for("nothing is changed", START).context("the disk is not blank any more")?;
+    choose(&mut vm, "/dev/vda\n")?;
+    vm.console().wait_for(DONE, INSTALL)?;
+    drop(vm);
+    machine.boots()?.power_off()
+}
+
+/// Changes a bit in the middle of the largest layer.
+fn scratch_a_layer(medium: &Path) -> Result<()> {
+    const BLOBS: &str = "container/blobs/sha256";
+    let file = File::options().read(true).write(true).open(medium)?;
+    let image = Image::open(file.try_clone()?)?;
+    let mut pieces = Vec::new();
+    for name in image.list(BLOBS).context("a medium without an image")? {
+        pieces.extend(image.pieces(&format!("{BLOBS}/{name}"))?);
+    }
+    let layer = pieces.iter().max_by_key(|piece| piece.len).context("a medium without layers")?;
+    let (middle, mut byte) = (layer.at.0 + layer.len.0 / 2, [0]);
+    file.read_exact_at(&mut byte, middle)?;
+    Ok(file.write_all_at(&[byte[0] ^ 1], middle)?)
+}
+
+/// With ids that follow from the image the disk is that of a build; a medium with a bad layer is
+/// refused, and a disk that holds data is as well.
+#[test]
+#[ignore = "boots VMs: cargo xtask test --full"]
+fn derived_disks_are_those_of_builds() -> Result<()> {
+    if !Tier::allows(Tier::Full, "the installer's disk and a build's") {
+        return Ok(());
+    }
+    let folder = working_folder("installer-derived")?;
+    let config = format!("{UNATTENDED}ids = \"derived\"\n");
+    let Some(iso) = medium_with(&folder, &config)? else { return Ok(()) };
+    let Some(layout) = tier::general()? else { return Ok(()) };
+    let disk = empty_disk(&folder)?;
+    let machine = Machine {
+        folder: &folder,
+        firmware: Firmware::Bios,
+        medium: (&iso, Medium::Cd),
+        disk: (&disk, VIRTIO),
+    };
+    let mut vm = machine.install()?;
+    vm.console().wait_for(DONE, INSTALL)?;
+    vm.console().wait_for("reboot: Power down", START)?;
+    drop(vm);
+    let mut build = Command::new(product::binary()?);
+    build.args(["build", "--quiet", "--type", "raw", "--target-imgref", TARGET, "--size"]);
+    build.arg(SIZE.to_string()).args(KARGS.iter().flat_map(|karg| ["--karg", karg]));
+    build.arg("--output").arg(&folder).arg(format!("oci:{}:latest", layout.display()));
+    tool(&mut build)?;
+    tool(Command::new("cmp").arg(&disk).arg(folder.join("image/disk.raw")))?;
+
+    let mut vm = machine.install()?;
+    vm.console().wait_for("holds data", START)?;
+    vm.console().wait_for("retry, log, reboot or poweroff", START)?;
+    drop(vm);
+    tool(Command::new("cmp").arg(&disk).arg(folder.join("image/disk.raw")))?;
+
+    tool(
+        Command::new(product::binary()?)
+            .args(["iso", "customize"])
+            .arg(&iso)
+            .args(["--karg", "bootc-image.install.wipe"]),
+    )?;
+    scratch_a_layer(&iso)?;
+    let mut vm = machine.install()?;
+    vm.console().wait_for("installation failed", INSTALL)?;
+    vm.console().wait_for("layer", START)?;
+    drop(vm);
+    is_without_a_start(&disk)
 }

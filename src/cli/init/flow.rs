@@ -69,7 +69,7 @@ pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, Init
     let wanted = Wanted::load(&command_line, folder)?;
     show.show_details(wanted.decisions.is_debug);
     let carried = Carried::parse(&medium.record)?;
-    show.say(&format!("to be installed: {} ({})", carried.name, carried.source));
+    show.say(&format!("to be installed: {} ({})", carried.name, carried.target.name()));
     let request = to_request(&carried, &wanted, &folder.join(LAYOUT), around)?;
 
     let numbers = [DeviceNumber { major: medium.major, minor: medium.minor }];
