@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         canvas.write_at(ByteOffset(HEAD + 8189), b"abc").unwrap();
         canvas.write_at(ByteOffset(HEAD + 9000), b"d").unwrap();
-        assert!(canvas.settle([HEAD..HEAD + 10_000]).is_err());
+        assert!(canvas.settle(std::iter::once(HEAD..HEAD + 10_000)).is_err());
         canvas.finish().unwrap();
         let after = content(&file);
         assert!(after[HEAD_BYTES + 8192..HEAD_BYTES + 9000].iter().all(|byte| *byte == OLD));

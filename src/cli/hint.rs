@@ -130,6 +130,9 @@ fn of_refusal(refusal: &Refusal) -> Option<String> {
         }
         Refusal::NotADisk { disk, .. } => format!("did you mean `{disk}`?"),
         Refusal::InUse { .. } => "unmount what is on it, and stop what is made of it".into(),
+        Refusal::SectorSize { found: 4096, .. } => {
+            "BIOS starts from sectors of 512 bytes only: start the medium from UEFI".into()
+        }
         Refusal::Ambiguous { .. } => "name one by its path, or by `serial:…`".into(),
         _ => return None,
     })

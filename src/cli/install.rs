@@ -31,6 +31,7 @@ pub fn run(args: &InstallArgs, around: &Surroundings) -> ExitCode {
             saved: &saved,
             medium: &[],
             least: ByteLen(0),
+            sector: None,
             is_dry_run: args.dry_run,
             log: None,
         };

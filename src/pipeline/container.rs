@@ -9,6 +9,7 @@
 //! fetched twice.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,10 +52,10 @@ impl Container {
         let mut layers = BTreeMap::new();
         let mut end: u64 = 0;
         for layer in &source.image().layers {
-            if !layers.contains_key(&layer.digest) {
+            if let Entry::Vacant(vacant) = layers.entry(layer.digest) {
                 let start = end;
                 end = start.checked_add(layer.size_bytes).ok_or(PlanError::TooLarge)?;
-                layers.insert(layer.digest, start..end);
+                vacant.insert(start..end);
             }
         }
         let places = layers.iter().map(|(digest, place)| (*digest, ByteOffset(place.start)));

@@ -52,6 +52,8 @@ pub struct Wish<'a> {
     pub medium: &'a [DeviceNumber],
     /// How large the disk must be, as far as that is known; 0 when it is not.
     pub least: ByteLen,
+    /// The only sectors that the machine starts from, if not all are the same to it.
+    pub sector: Option<SectorSize>,
     /// Whether to stop before anything is written.
     pub is_dry_run: bool,
     /// What the installed system is told of its installation. Without it the disk is the same as any
@@ -92,10 +94,10 @@ pub fn install(
     let all = disks::load(Path::new("/"))?;
     let refused = |refusal| Error::Refused(vec![refusal]);
     let disk = target::choose(wish.target, &all, wish.medium).map_err(refused)?;
-    let needs =
-        Needs { size: wish.least, sector: None, medium: wish.medium, may_wipe: wish.may_wipe };
+    let Wish { least: size, sector, medium, may_wipe, .. } = *wish;
+    let needs = Needs { size, sector, medium, may_wipe };
     let against = target::refusals(disk, None, &needs);
-    let Some(sector) = sector(disk).filter(|_| against.is_empty()) else {
+    let Some(sector) = sector_of(disk).filter(|_| against.is_empty()) else {
         return Err(Error::Refused(against));
     };
     let device = open_exclusively(disk, wish.is_dry_run)?;
@@ -134,7 +136,7 @@ pub fn install(
     onto.install(inputs, context)
 }
 
-fn sector(disk: &Disk) -> Option<SectorSize> {
+fn sector_of(disk: &Disk) -> Option<SectorSize> {
     let known = [SectorSize::B512, SectorSize::B4096];
     known.into_iter().find(|size| size.bytes() == u64::from(disk.sector_bytes))
 }

@@ -100,7 +100,12 @@ impl Machine<'_> {
 
     /// The installed disk comes up by itself, whole.
     fn boots(&self) -> Result<Vm> {
-        let mut vm = Vm::spawn(&mut self.qemu(false)?, self.folder, false)?;
+        self.boots_with(false)
+    }
+
+    /// The same with the medium still there.
+    fn boots_with(&self, has_medium: bool) -> Result<Vm> {
+        let mut vm = Vm::spawn(&mut self.qemu(has_medium)?, self.folder, false)?;
         let marker = vm.wait_for_marker()?;
         ensure!(marker.trim_end().ends_with("failed=0"), "{marker}");
         vm.login()?;
@@ -141,13 +146,18 @@ fn installs(
     let mut vm = machine.install()?;
     let started = vm.uptime();
     vm.console().wait_for(DONE, INSTALL)?;
-    println!("{name}: installed in {:?}", vm.uptime() - started);
+    tell(&format!("{name}: from the start of the installer to its end"), vm.uptime() - started);
     vm.console().wait_for("reboot: Power down", START)?;
     drop(vm);
     let mut vm = machine.boots()?;
     let log = vm.check("cat /var/log/bootc-image-install.log")?;
     ensure!(log.contains(target.name), "the log of the installation: {log}");
     vm.power_off()
+}
+
+#[allow(clippy::print_stderr, reason = "a figure of the test's")]
+fn tell(name: &str, took: Duration) {
+    eprintln!("{name}: {took:?}");
 }
 
 const UNATTENDED: &str = "[install]\nunattended = true\ntarget = \"only\"\nthen = \"poweroff\"\n";
@@ -219,9 +229,31 @@ fn by_hand_from_a_stick() -> Result<()> {
     choose(&mut vm, "yes\n")?;
     vm.console().wait_for("nothing is changed", START).context("the disk is not blank any more")?;
     choose(&mut vm, "/dev/vda\n")?;
+    vm.console().wait_for("clearing", START)?;
+    let began = vm.uptime();
     vm.console().wait_for(DONE, INSTALL)?;
+    let took = vm.uptime() - began;
     drop(vm);
-    machine.boots()?.power_off()
+    let mut vm = machine.boots_with(true)?;
+    let build = builds_in(&mut vm)?;
+    tell("installation in the machine", took);
+    tell("build in the same machine", build);
+    ensure!(took < build * 3 / 2, "an installation takes {took:?}, a build {build:?}");
+    vm.power_off()
+}
+
+/// How long the program of the stick takes to build the same disk in the machine.
+fn builds_in(vm: &mut Vm) -> Result<Duration> {
+    vm.check("mkdir -p /run/stick /var/tmp/build && mount -o ro /dev/sda /run/stick")?;
+    vm.check(
+        "cd /var/tmp/build && zcat /run/stick/images/pxeboot/initrd.img | cpio -id init; cd /",
+    )?;
+    let began = vm.uptime();
+    vm.check(&format!(
+        "/var/tmp/build/init build --type raw --size {SIZE} --target-imgref {TARGET} \
+         --output /var/tmp/build oci:/run/stick/container"
+    ))?;
+    Ok(vm.uptime() - began)
 }
 
 /// Changes a bit in the middle of the largest layer.

@@ -27,6 +27,7 @@ use crate::pipeline::onto::{self, Installed, Wish};
 use crate::pipeline::request;
 use crate::plan::layout::{Placed, Role};
 use crate::progress::{Cancel, Event, Reporter};
+use crate::units::SectorSize;
 
 const ROOT: &str = "/";
 const COMMAND_LINE: &str = "/proc/cmdline";
@@ -77,7 +78,7 @@ pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, Init
     let disks = settled(decisions.target.as_ref(), &numbers)?;
     let needs = Needs {
         size: carried.least_bytes,
-        sector: None,
+        sector: startable(Path::new(ROOT)),
         medium: &numbers,
         may_wipe: decisions.may_wipe,
     };
@@ -98,6 +99,7 @@ pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, Init
         saved: &decisions.saved,
         medium: &numbers,
         least: carried.least_bytes,
+        sector: needs.sector,
         is_dry_run: false,
         // a disk that follows from the image alone tells nothing of this machine
         log: matches!(request.ids, request::Ids::Random(_)).then_some(Log(&log)),
@@ -108,6 +110,13 @@ pub(super) fn run(show: &Arc<Show>, around: &Surroundings) -> Result<Power, Init
     let Installed { disk, size, .. } = &installed;
     show.say(&format!("\n{DONE}: {disk} ({size}), after {} s", show.elapsed().as_secs()));
     Ok(after(show, decisions, &installed))
+}
+
+/// The only sectors of disks that this machine starts from, if not all are the same to it: a PC without
+/// UEFI, as the kernel sees it, has BIOS.
+fn startable(root: &Path) -> Option<SectorSize> {
+    let is_bios = cfg!(target_arch = "x86_64") && !root.join("sys/firmware/efi").exists();
+    is_bios.then_some(SectorSize::B512)
 }
 
 fn stage(show: &Show, name: String) {
