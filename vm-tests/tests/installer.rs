@@ -64,6 +64,7 @@ fn medium(folder: &Path, options: &[&str]) -> Result<Option<PathBuf>> {
 }
 
 /// A machine with a medium and a disk.
+#[derive(Clone, Copy)]
 struct Machine<'a> {
     folder: &'a Path,
     firmware: Firmware,
@@ -256,8 +257,8 @@ fn builds_in(vm: &mut Vm) -> Result<Duration> {
     Ok(vm.uptime() - began)
 }
 
-/// Changes a bit in the middle of the largest layer.
-fn scratch_a_layer(medium: &Path) -> Result<()> {
+/// Changes a bit in the middle of the largest layer; a byte of the same layer before that.
+fn scratch_a_layer(medium: &Path) -> Result<u64> {
     const BLOBS: &str = "container/blobs/sha256";
     let file = File::options().read(true).write(true).open(medium)?;
     let image = Image::open(file.try_clone()?)?;
@@ -268,7 +269,19 @@ fn scratch_a_layer(medium: &Path) -> Result<()> {
     let layer = pieces.iter().max_by_key(|piece| piece.len).context("a medium without layers")?;
     let (middle, mut byte) = (layer.at.0 + layer.len.0 / 2, [0]);
     file.read_exact_at(&mut byte, middle)?;
-    Ok(file.write_all_at(&[byte[0] ^ 1], middle)?)
+    file.write_all_at(&[byte[0] ^ 1], middle)?;
+    Ok(layer.at.0 + layer.len.0 / 4)
+}
+
+/// The medium with a sector that cannot be read, as QEMU calls it.
+fn with_bad_sector(folder: &Path, medium: &Path, byte: u64) -> Result<PathBuf> {
+    let rules = folder.join("bad-sector");
+    let sector = byte / 512;
+    fs::write(
+        &rules,
+        format!("[inject-error]\nevent = \"read_aio\"\nerrno = \"5\"\nsector = \"{sector}\"\n"),
+    )?;
+    Ok(format!("blkdebug:{}:{}", rules.display(), medium.display()).into())
 }
 
 /// With ids that follow from the image the disk is that of a build; a medium with a bad layer is
@@ -313,10 +326,16 @@ fn derived_disks_are_those_of_builds() -> Result<()> {
             .arg(&iso)
             .args(["--karg", "bootc-image.install.wipe"]),
     )?;
-    scratch_a_layer(&iso)?;
-    let mut vm = machine.install()?;
-    vm.console().wait_for("installation failed", INSTALL)?;
-    vm.console().wait_for("layer", START)?;
-    drop(vm);
-    is_without_a_start(&disk)
+    let before = scratch_a_layer(&iso)?;
+    let bad = with_bad_sector(&folder, &iso, before)?;
+    for (medium, words) in [(&iso, "digest"), (&bad, "Input/output error")] {
+        let machine = Machine { medium: (medium, Medium::Cd), ..machine };
+        let mut vm = machine.install()?;
+        vm.console().wait_for("installation failed", INSTALL)?;
+        let said = vm.console().wait_for("retry, log, reboot or poweroff", START)?;
+        ensure!(said.contains("layer") && said.contains(words), "no `{words}`: {said}");
+        drop(vm);
+        is_without_a_start(&disk)?;
+    }
+    Ok(())
 }
