@@ -14,10 +14,12 @@
 //! what holds something is written: the canvas must read as zeros elsewhere. The boot sector is last.
 //!
 //! Facts are from Microsoft's FAT specification 1.03 (cluster sizes as `mkfs.fat` chooses them).
+//! [`edit`] is for those that others made.
 //! Left out on purpose: FAT12 and FAT16, deleting, attributes, case flags of short names (a name
 //! that is not plain upper-case 8.3 gets a long name).
 
 mod directory;
+pub mod edit;
 mod geometry;
 mod name;
 mod sectors;
