@@ -12,6 +12,7 @@
 //! | [`compression`] | how modules and an initramfs may be compressed |
 //! | [`initramfs`] | what the initramfs was made of, and how one is written |
 //! | [`iso`] | what boots an installer's medium, and its menu |
+//! | [`anaconda`] | what Anaconda is told by a medium with an image on it |
 //! | [`netboot`] | scripts that boot from a network |
 //! | [`ignition`] | whether the image brings Ignition |
 //! | [`prepare_root`] | whether the image asks for composefs |
@@ -26,6 +27,7 @@
 
 use crate::files::FilesError;
 
+pub mod anaconda;
 pub mod bls;
 pub mod bootupd;
 pub mod compression;
