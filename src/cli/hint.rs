@@ -23,7 +23,7 @@ use crate::installer::target::Refusal;
 use crate::ostree;
 use crate::output::OutputError;
 use crate::pipeline::customize_medium::MediumError;
-use crate::pipeline::{self, LayerError};
+use crate::pipeline::{self, BootIsoError, LayerError};
 use crate::plan::PlanError;
 use crate::plan::layout::LayoutError;
 use crate::registry::{self, ParseReferenceError};
@@ -44,6 +44,8 @@ const LIVE: &str = "when the image is built, install dracut's live and network m
                     initramfs with `dracut --add \"livenet dmsquash-live\"`";
 const GENERAL_KERNEL: &str = "give the image a kernel for all machines, with its modules
                               (`linux-image-amd64` on Debian, not its cloud variant)";
+const BOOT_ISO: &str = "Fedora and CentOS publish one as `boot.iso`, beside what it installs from: give it as \
+                        `--boot-iso FILE`";
 const POLICY: &str = "containers-policy.json(5) says what may be in it; what is not understood there \
                       must let no image in; another can be given with `--signature-policy`, none with \
                       `--insecure-policy`";
@@ -68,8 +70,10 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
             pipeline::Error::Karg { .. } => Some(KARG.to_owned()),
             pipeline::Error::NoLiveInitramfs { .. } => Some(LIVE.to_owned()),
             pipeline::Error::Program { source, .. } => of_program(source),
+            pipeline::Error::BootIso(error) => of_boot_iso(error),
+            pipeline::Error::NoBootIso => Some(BOOT_ISO.to_owned()),
             pipeline::Error::NoMediumDriver { .. } => Some(GENERAL_KERNEL.to_owned()),
-            pipeline::Error::LayersUnpacked { name } => Some(format!(
+            pipeline::Error::LayersUnpacked { name, .. } => Some(format!(
                 "copy the image with `skopeo copy {name} oci:DIR` and build from `oci:DIR`"
             )),
             pipeline::Error::Output(error) => of_output(error),
@@ -185,6 +189,16 @@ fn of_program(error: &ProgramError) -> Option<String> {
     Some(hint.into())
 }
 
+fn of_boot_iso(error: &BootIsoError) -> Option<String> {
+    match error {
+        BootIsoError::NotAnaconda(_) => Some(BOOT_ISO.to_owned()),
+        BootIsoError::HasKickstart { .. } => {
+            Some("give the boot ISO as it was published, without a kickstart".into())
+        }
+        _ => None,
+    }
+}
+
 fn of_medium(error: &MediumError) -> Option<String> {
     let hint = match error {
         MediumError::Blueprint(error) => return of_blueprint(error),
@@ -207,6 +221,11 @@ fn of_medium(error: &MediumError) -> Option<String> {
 fn of_request(error: &RequestError) -> Option<String> {
     match error {
         RequestError::NoInstaller(_) => Some("add `--type iso`, or leave the option out".into()),
+        RequestError::NoAnaconda | RequestError::Kickstart => {
+            Some("add `--type anaconda-iso`, or leave it out".into())
+        }
+        RequestError::NoBootIso => Some(BOOT_ISO.into()),
+        RequestError::TwoIsos => Some("make one after the other, with another `--output`".into()),
         RequestError::VolumeId(_) => Some("such as `FEDORA-44-INSTALL`".into()),
         RequestError::DropIn(refused) => Some(refused.hint().into()),
         RequestError::RootFsNotYet(_) => {

@@ -22,7 +22,7 @@ use crate::plan::PlanError;
 use crate::plan::types::DiskType;
 use crate::registry::{ParseReferenceError, Reference, RegistryReference, TargetRef};
 use crate::settings::install::WordError;
-use crate::settings::is_private_key;
+use crate::settings::{Settings, is_private_key};
 use crate::spec::{Arch, VolumeId, VolumeIdError};
 
 /// The most that is read of a file with SSH keys.
@@ -123,6 +123,24 @@ pub enum RequestError {
     /// What concerns installers only, without one.
     #[error("`{0}` without `--type iso`: there is no installer")]
     NoInstaller(&'static str),
+    /// What concerns Anaconda's ISO only, without one.
+    #[error("`--boot-iso` without `--type anaconda-iso`: nothing is put into it")]
+    NoAnaconda,
+    /// Anaconda's ISO of nothing.
+    #[error("`--type anaconda-iso` without `--boot-iso`: it is made of a boot ISO of Anaconda's")]
+    NoBootIso,
+    /// Two ISOs of one name.
+    #[error(
+        "`--type iso` and `--type anaconda-iso` in one run: both would be `{}`",
+        DiskType::Iso.path()
+    )]
+    TwoIsos,
+    /// A kickstart that nobody reads.
+    #[error(
+        "`customizations.installer` without `--type anaconda-iso`: it is for Anaconda's installers; \
+         ours reads `[install]` beside `[customizations]`"
+    )]
+    Kickstart,
     /// `--volume-id` is none.
     #[error("reading `--volume-id`")]
     VolumeId(#[source] VolumeIdError),
@@ -152,7 +170,13 @@ impl RequestError {
 pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, RequestError> {
     args.drop_in.check()?;
     let (installer, of_installer) = installer(args, around)?;
+    let boot_iso = boot_iso(args)?;
     let made = system(&args.image, &args.system, (&args.access, &args.work), args.ids, around)?;
+    let kickstart = made.installer.kickstart.clone();
+    if kickstart.is_some() && boot_iso.is_none() {
+        return Err(RequestError::Kickstart);
+    }
+    let of_anaconda = boot_iso.as_ref().and_then(|_| untold(args, &made));
     Ok(Request {
         types: types(&args.types),
         output: args.output.clone(),
@@ -162,8 +186,9 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
         notices: (args.drop_in.notices().into_iter())
             .chain(made.notices)
             .chain(of_installer)
+            .chain(of_anaconda)
             .collect(),
-        installer,
+        installer: Installer { boot_iso, kickstart, ..installer },
         qcow2_compression: args.qcow2_compression.into(),
         push: push(args)?,
         owner: args.chown.as_deref().map(owner).transpose()?,
@@ -175,6 +200,9 @@ pub fn request(args: &BuildArgs, around: &Surroundings) -> Result<Request, Reque
 /// temporary files.
 pub fn installation(args: &InstallArgs, around: &Surroundings) -> Result<Request, RequestError> {
     let made = system(&args.image, &args.system, (&args.access, &args.work), args.ids, around)?;
+    if made.installer.kickstart.is_some() {
+        return Err(RequestError::Kickstart);
+    }
     let bios = bios(made.bios, made.arch, Sectors::B512)?;
     Ok(Request { types: vec![DiskType::Raw], output: around.temporary.clone(), bios, ..made })
 }
@@ -208,6 +236,7 @@ fn system(
         kargs: check_kargs("--karg", &args.kargs)?,
         karg_deletes: check_kargs("--karg-delete", &args.karg_deletes)?,
         settings: blueprint.settings,
+        installer: Installer { kickstart: blueprint.kickstart, ..Installer::default() },
         notices: blueprint.warnings,
         stateroot: args.stateroot.as_deref().map(stateroot).transpose()?,
         source_date_epoch: (around.source_date_epoch.as_deref())
@@ -350,7 +379,41 @@ fn installer(
     }
     let program = installer_binary.clone().or_else(|| around.program.clone());
     let volume_id = volume_id.map_err(RequestError::VolumeId)?;
-    Ok((Installer { volume_id, config, program }, warnings))
+    Ok((Installer { volume_id, config, program, ..Installer::default() }, warnings))
+}
+
+/// The boot ISO that gets the image, if one is to get it.
+fn boot_iso(args: &BuildArgs) -> Result<Option<PathBuf>, RequestError> {
+    let is_asked_for = |kind| args.types.contains(&TypeName(kind));
+    match (is_asked_for(DiskType::AnacondaIso), &args.boot_iso) {
+        (true, _) if is_asked_for(DiskType::Iso) => Err(RequestError::TwoIsos),
+        (true, None) => Err(RequestError::NoBootIso),
+        (false, Some(_)) => Err(RequestError::NoAnaconda),
+        (_, boot_iso) => Ok(boot_iso.clone()),
+    }
+}
+
+/// What is wished of the system, but not told to Anaconda.
+fn untold(args: &BuildArgs, made: &Request) -> Option<String> {
+    let SystemArgs { platform, rootfs, stateroot, .. } = &args.system;
+    let given = [
+        (made.settings != Settings::default(), "settings of the blueprint"),
+        (made.layout.is_some(), "partitions of the blueprint"),
+        (!made.kargs.is_empty(), "`--karg`"),
+        (!made.karg_deletes.is_empty(), "`--karg-delete`"),
+        (made.root_ssh_authorized_keys.is_some(), "`--root-ssh-authorized-keys`"),
+        (platform.is_some(), "`--platform`"),
+        (rootfs.is_some(), "`--rootfs`"),
+        (stateroot.is_some(), "`--stateroot`"),
+        (args.size != "auto", "`--size`"),
+    ];
+    let given = given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, what)| what);
+    let given: Vec<&str> = given.collect();
+    let is_any = !given.is_empty();
+    is_any.then(|| {
+        let given = given.join(", ");
+        format!("Anaconda is not told of {given}: it knows the kickstart of the blueprint only")
+    })
 }
 
 /// Numbers only: names would be those of this host.

@@ -21,6 +21,7 @@ use super::medium::Part;
 use crate::digest::Sha256Digest;
 use crate::output::{OutputError, Owner, Pending};
 use crate::plan::PlanError;
+use crate::plan::types::DiskType;
 use crate::registry::{Reference, Source};
 use crate::spec::Arch;
 use crate::units::ByteOffset;
@@ -39,16 +40,18 @@ pub struct Container {
 }
 
 impl Container {
-    /// From now on, what is read of the layers is kept in a temporary file beside `beside`.
+    /// From now on, what is read of the layers is kept in a temporary file, beside the medium of this
+    /// type in the folder `output`.
     ///
     /// # Errors
     ///
     /// Layers that are not as the manifest has them; no file.
-    pub(super) fn keep(source: &mut Source, beside: &Path) -> Result<Self, Error> {
+    pub(super) fn keep(source: &mut Source, output: &Path, kind: DiskType) -> Result<Self, Error> {
         if !source.is_as_named() {
-            return Err(Error::LayersUnpacked { name: source.reference().to_string() });
+            let name = source.reference().to_string();
+            return Err(Error::LayersUnpacked { kind: kind.name(), name });
         }
-        let file = Pending::create(&beside.with_file_name("container"))?;
+        let file = Pending::create(&output.join(kind.path()).with_file_name("container"))?;
         let mut layers = BTreeMap::new();
         let mut end: u64 = 0;
         for layer in &source.image().layers {

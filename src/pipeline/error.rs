@@ -135,12 +135,20 @@ pub enum Error {
     /// The build cannot be carried by a medium.
     #[error(transparent)]
     Carried(#[from] super::carried::CarriedError),
+    /// Nobody said which boot ISO of Anaconda's gets the image.
+    #[error("Anaconda's ISO is made of a boot ISO")]
+    NoBootIso,
+    /// The boot ISO cannot get the image.
+    #[error(transparent)]
+    BootIso(#[from] super::anaconda::BootIsoError),
     /// The image's layers are not there as its manifest names them.
     #[error(
-        "not supported yet: `--type iso` from `{name}`, which does not keep layers as the manifest \
-         names them"
+        "not supported yet: `--type {kind}` from `{name}`, which does not keep layers as the \
+         manifest names them"
     )]
     LayersUnpacked {
+        /// The type that needs them.
+        kind: &'static str,
         /// The image's name.
         name: String,
     },

@@ -80,7 +80,8 @@ pub enum Part {
 type Placed = Vec<(FileId, Part)>;
 
 impl Part {
-    fn len(&self) -> std::io::Result<ByteLen> {
+    /// How long it is.
+    pub(super) fn len(&self) -> std::io::Result<ByteLen> {
         Ok(match self {
             Self::Bytes(bytes) => ByteLen(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Self::File(file) => ByteLen(file.metadata()?.len()),
@@ -197,7 +198,8 @@ fn esp_len(programs: &BTreeMap<String, Arc<[u8]>>) -> ByteLen {
     ByteLen(needed.max(LEAST_ESP).checked_next_multiple_of(MIB).unwrap_or(u64::MAX))
 }
 
-fn put(canvas: &mut Ground, part: &Part, start: ByteOffset) -> std::io::Result<()> {
+/// Puts content where it belongs.
+pub(super) fn put(canvas: &mut Ground, part: &Part, start: ByteOffset) -> std::io::Result<()> {
     match part {
         Part::Bytes(bytes) => canvas.write_at(start, bytes),
         Part::File(file) => parts::put(file, canvas, start),

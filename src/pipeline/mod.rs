@@ -3,12 +3,14 @@
 //! ```text
 //!  open_source (trust) ─► install (import, deploy) ─► disk (parts, GPT) ─► artifacts (rename)
 //!                                                     onto (a device of this machine)
+//!              └► anaconda (layers as they are, into a boot ISO)
 //! ```
 //!
 //! Each step is a file. Nothing appears under its name before everything is complete: the canvas and
 //! every artifact are temporary files until the last step renames them.
 
 mod ahead;
+mod anaconda;
 mod artifacts;
 mod boot_loader;
 mod bootiso;
@@ -48,6 +50,7 @@ use crate::trust::Verified;
 use crate::units::MIB;
 use crate::volume::Timestamp;
 
+pub use anaconda::BootIsoError;
 pub use error::{Error, LayerError};
 pub use request::{Bios, BootLoader, Outcome, Qcow2Compression, Request};
 pub use trust::Trust;
@@ -63,14 +66,19 @@ pub fn build(
 ) -> Result<Outcome, Error> {
     artifacts::check(request)?;
     bootiso::check(request)?;
+    anaconda::check(request)?;
     let warnings = Recorder::new(reporter);
     let prepared = Prepared::new(request, &warnings, cancel)?;
     let context = Context { reporter: &warnings, cancel, threads: request.threads };
     let inputs = prepared.inputs(request);
     let signature = prepared.signature.as_ref().map(|signature| tell(signature, reporter.as_ref()));
-    let disk = disk::make(inputs, context)?;
     let plan = prepared.plan.clone();
-    let outcome = artifacts::write(disk, plan, signature, inputs, &warnings, context)?;
+    let outcome = if request.types.iter().all(|kind| kind.is_without_disk()) {
+        artifacts::write_alone(plan, signature, inputs, &warnings, context)?
+    } else {
+        let disk = disk::make(inputs, context)?;
+        artifacts::write(disk, plan, signature, inputs, &warnings, context)?
+    };
     if let Some(name) = &request.push {
         push(name, request, reporter, cancel)?;
     }
@@ -95,8 +103,9 @@ impl Prepared {
         let reporter = warnings.inner;
         reporter.report(Event::Stage { name: format!("resolving {}", request.source_text) });
         let (mut source, signature) = open_verified(request, reporter, cancel)?;
-        let beside = request.output.join(DiskType::Iso.path());
-        let container = bootiso::is_wanted(request).then(|| Container::keep(&mut source, &beside));
+        let mut types = request.types.iter();
+        let medium = types.find(|kind| matches!(kind, DiskType::Iso | DiskType::AnacondaIso));
+        let container = medium.map(|kind| Container::keep(&mut source, &request.output, *kind));
         let container = container.transpose()?;
         let image = source.image();
         for message in request.notices.iter().chain(&image.warnings) {

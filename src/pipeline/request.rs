@@ -78,6 +78,10 @@ pub struct Installer {
     pub config: Vec<u8>,
     /// The program that it starts, linked statically.
     pub program: Option<PathBuf>,
+    /// Anaconda's boot ISO, for one with the image on it.
+    pub boot_iso: Option<PathBuf>,
+    /// What Anaconda is told besides.
+    pub kickstart: Option<String>,
 }
 
 /// A build.

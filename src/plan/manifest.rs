@@ -73,10 +73,12 @@ impl Plan {
 pub struct ImageRecord {
     /// Digest of its manifest.
     pub digest: String,
-    /// The merge commit that it became.
-    pub commit: String,
-    /// The kernel's version.
-    pub kernel: String,
+    /// The merge commit that it became, on a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The kernel's version, where a disk was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
 }
 
 /// The signature that was demanded of the image, and found.
@@ -161,8 +163,9 @@ pub struct Manifest {
     pub signature: Option<SignatureRecord>,
     /// The choices.
     pub plan: Plan,
-    /// What followed.
-    pub disk: DiskRecord,
+    /// What followed, where a disk was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskRecord>,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
     /// The files, in the order in which their types were asked for.
@@ -247,19 +250,19 @@ mod tests {
             version: Manifest::VERSION,
             image: ImageRecord {
                 digest: Sha256Digest::of(b"").to_oci(),
-                commit: Sha256Digest::of(b"c").to_hex(),
-                kernel: "6.1".to_owned(),
+                commit: Some(Sha256Digest::of(b"c").to_hex()),
+                kernel: Some("6.1".to_owned()),
             },
             signature: None,
             plan: plan(),
-            disk: DiskRecord {
+            disk: Some(DiskRecord {
                 blocks_sha256: Sha256Digest::of(b"blocks").to_hex(),
                 size_bytes: 1,
                 kernel_arguments: "rw".to_owned(),
                 guest_features: Vec::new(),
                 ids: [("disk".to_owned(), "x".to_owned())].into(),
                 partitions: vec![],
-            },
+            }),
             warnings: vec![],
             artifacts: vec![Artifact {
                 r#type: "qcow2".to_owned(),

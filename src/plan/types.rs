@@ -15,6 +15,7 @@
 //! | `pxe` | `pxe/`, a folder to be served | any | `metal` |
 //! | `pxe-tar-xz` | `xz/pxe.tar.xz`, the same folder | any | `metal` |
 //! | `iso` | `bootiso/install.iso`, `bootiso/install.iso.sha256` | any | |
+//! | `anaconda-iso` | the same names | no disk is made | |
 //!
 //! Every disk is a whole number of MiB anyway.
 
@@ -50,11 +51,13 @@ pub enum DiskType {
     PxeTarXz,
     /// What installs onto the disks of machines.
     Iso,
+    /// Anaconda's boot ISO, with the image on it.
+    AnacondaIso,
 }
 
 impl DiskType {
     /// All there are, in the order in which they are told.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Qcow2,
         Self::Raw,
         Self::Ami,
@@ -68,6 +71,7 @@ impl DiskType {
         Self::Pxe,
         Self::PxeTarXz,
         Self::Iso,
+        Self::AnacondaIso,
     ];
 
     /// What the command line and the build record call it.
@@ -86,6 +90,7 @@ impl DiskType {
             Self::Pxe => "pxe",
             Self::PxeTarXz => "pxe-tar-xz",
             Self::Iso => "iso",
+            Self::AnacondaIso => "anaconda-iso",
         }
     }
 
@@ -105,6 +110,7 @@ impl DiskType {
             Self::Pxe => "what boots from a network: kernel, initramfs, root file system, scripts",
             Self::PxeTarXz => "the same, as one file",
             Self::Iso => "an installer for CDs and USB sticks, which needs no network",
+            Self::AnacondaIso => "Anaconda's boot ISO of `--boot-iso`, with the image on it",
         }
     }
 
@@ -122,13 +128,18 @@ impl DiskType {
             Self::RawZst => "image/disk.raw.zst",
             Self::Pxe => "pxe",
             Self::PxeTarXz => "xz/pxe.tar.xz",
-            Self::Iso => "bootiso/install.iso",
+            Self::Iso | Self::AnacondaIso => "bootiso/install.iso",
         }
     }
 
     /// Whether it is the bytes of the disk themselves.
     pub fn is_raw(self) -> bool {
         matches!(self, Self::Raw | Self::Ami)
+    }
+
+    /// Whether it is made of the image alone, and no disk is needed.
+    pub fn is_without_disk(self) -> bool {
+        self == Self::AnacondaIso
     }
 
     /// Whether it boots from a network.
@@ -147,7 +158,7 @@ impl DiskType {
     /// Where disks of this type run, when there is one place.
     pub fn platform(self) -> Option<Platform> {
         match self {
-            Self::Qcow2 | Self::Raw | Self::RawZst | Self::Iso => None,
+            Self::Qcow2 | Self::Raw | Self::RawZst | Self::Iso | Self::AnacondaIso => None,
             Self::Ami => Some(Platform::Aws),
             Self::Vmdk | Self::Ova => Some(Platform::Vmware),
             Self::Vhd => Some(Platform::Azure),
@@ -173,7 +184,7 @@ mod tests {
         assert_eq!(names.len(), DiskType::ALL.len());
         let paths: std::collections::BTreeSet<_> =
             DiskType::ALL.iter().map(|kind| kind.path()).collect();
-        assert_eq!(paths.len(), DiskType::ALL.len() - 1, "ami and raw are one file");
+        assert_eq!(paths.len(), DiskType::ALL.len() - 2, "ami and raw, both ISOs");
         assert!(DiskType::ALL.iter().all(|kind| kind.granule_bytes().is_power_of_two()));
     }
 }

@@ -176,6 +176,13 @@ fn deep_files_are_refused_and_strings_are_not_deep() {
     }
 }
 
+#[test]
+fn our_installer_runs_no_kickstart() {
+    let text = "[customizations.installer.kickstart]\ncontents = \"text\"\n";
+    let error = InstallFile::parse("install.toml", text.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("`customizations.installer`: it is for Anaconda's"), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

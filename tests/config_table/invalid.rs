@@ -106,10 +106,11 @@ pub const ROWS: &[Row] = &[
         ],
     ),
     (
-        "[customizations.installer]\nunattended = true\n[customizations.iso]\nvolume_id = \"X\"\n",
+        "[customizations.installer]\nunattended = true\nmodules = { enable = [\"x\"] }\n[customizations.iso]\nvolume_id = \"X\"\n",
         &[
-            "line 1 column 17: `customizations.installer`: it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`",
-            "line 3 column 17: `customizations.iso`: it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`",
+            "line 2 column 1: `customizations.installer.unattended`: not supported yet: say so in `kickstart.contents`",
+            "line 3 column 1: `customizations.installer.modules`: not supported yet: …",
+            "line 4 column 17: `customizations.iso`: it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`",
         ],
     ),
     (

@@ -258,7 +258,9 @@ pub const ROWS: &[Row] = &[
         |b| b.settings.credentials["a"] == b"x" && b.settings.credentials["b.c"] == [0, 1, 2],
     ),
     ("every key", super::FULL, |b| {
-        b.warnings.is_empty() && b.settings.users.len() == 2 && table(b).partitions.len() == 2
+        let kickstart = b.kickstart.as_deref() == Some("text --non-interactive\nreboot --eject\n");
+        let is_good = b.warnings.is_empty() && b.settings.users.len() == 2 && kickstart;
+        is_good && table(b).partitions.len() == 2
     }),
 ];
 

@@ -47,7 +47,10 @@ fn images_that_are_none_of_ours() {
     let (path, missing) = ("usr/lib/modules/1/initramfs.img".to_owned(), vec!["livenet"]);
     check(&pipeline::Error::NoLiveInitramfs { path, missing }, "dracut --add");
     let name = "docker-archive:/x".to_owned();
-    check(&pipeline::Error::LayersUnpacked { name }, "`skopeo copy docker-archive:/x oci:DIR`");
+    check(
+        &pipeline::Error::LayersUnpacked { kind: "iso", name },
+        "`skopeo copy docker-archive:/x oci:DIR`",
+    );
     let kernel = "usr/lib/modules/1/vmlinuz".to_owned();
     check(&pipeline::Error::NoMediumDriver { kernel }, "for all machines");
     check(&pipeline::Error::Karg { problem: "`a$`".to_owned() }, "`--karg-delete`");
@@ -60,6 +63,10 @@ fn programs_that_cannot_be_installers() {
     check(&program(ProgramError::Dynamic), "the static build");
     check(&program(ProgramError::OtherMachine(crate::spec::Arch::Aarch64)), "architecture");
     check(&RequestError::NoInstaller("--volume-id"), "add `--type iso`");
+    check(&RequestError::NoAnaconda, "add `--type anaconda-iso`");
+    check(&RequestError::NoBootIso, "`--boot-iso FILE`");
+    let no_boot_iso = BootIsoError::NotAnaconda("/x".into());
+    check(&pipeline::Error::BootIso(no_boot_iso), "`--boot-iso FILE`");
 }
 
 #[test]

@@ -160,7 +160,10 @@ fn an_installer_is_the_program_that_runs_unless_told() {
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 20] = [
+        (&["--boot-iso=/x", "--type=iso"], "`--boot-iso` without `--type anaconda-iso`"),
+        (&["--type=anaconda-iso"], "`--type anaconda-iso` without `--boot-iso`"),
+        (&["--type=iso,anaconda-iso", "--boot-iso=/x"], "in one run: both would be"),
         (&["--volume-id=X"], "`--volume-id` without `--type iso`: there is no installer"),
         (&["--installer-config=/x", "--type=raw"], "`--installer-config` without `--type iso`"),
         (&["--installer-binary=/x"], "`--installer-binary` without `--type iso`"),

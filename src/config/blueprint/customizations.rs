@@ -16,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "group",
     "hostname",
     "ignition",
+    "installer",
     "kernel",
     "locale",
     "services",
@@ -25,11 +26,14 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 const IN_THE_IMAGE: &str = "this is about packages, which come with the image: do it there";
-const ISO: &str =
+/// Why what is for Anaconda is of no use elsewhere.
+pub(super) const ISO: &str =
     "it is for Anaconda's installers; ours reads `[install]` beside `[customizations]`";
+const MODULES: &str = "not supported yet: Anaconda runs the modules of its boot ISO";
+const IN_KICKSTART: &str = "not supported yet: say so in `kickstart.contents`";
 
 /// Keys of osbuild's that have no meaning for disks of bootable images.
-const NOT_FOR_DISKS: [(&str, &str); 16] = [
+const NOT_FOR_DISKS: [(&str, &str); 15] = [
     ("repositories", IN_THE_IMAGE),
     ("rpm", IN_THE_IMAGE),
     ("dnf", IN_THE_IMAGE),
@@ -44,7 +48,6 @@ const NOT_FOR_DISKS: [(&str, &str); 16] = [
     ("sshd", "write `/etc/ssh/sshd_config.d/….conf` with `files`"),
     ("installation_device", ISO),
     ("partitioning_mode", "lay the disk out with `disk`"),
-    ("installer", ISO),
     ("iso", ISO),
 ];
 
@@ -69,5 +72,22 @@ pub(super) fn read(table: &mut Table<'_>) -> Blueprint {
     };
     let sizes = filesystems::read(table);
     let partitions = partitions::read(table);
-    Blueprint { settings, disk: partitions.or(sizes), warnings: Vec::new() }
+    let kickstart = table.get("installer").and_then(|field| field.table(installer)).flatten();
+    Blueprint { settings, disk: partitions.or(sizes), kickstart, warnings: Vec::new() }
 }
+
+/// `[installer]`: what Anaconda is told.
+fn installer(table: &mut Table<'_>) -> Option<String> {
+    table.refuse(&NOT_FOR_ANACONDA);
+    table.get("kickstart")?.table(|table| {
+        let contents = |text: &str| match text {
+            text if text.contains('\0') => Err("contains a NUL".to_owned()),
+            text => Ok(text.to_owned()),
+        };
+        table.require("contents")?.check(contents)
+    })?
+}
+
+/// Keys of `[installer]` that are not carried out.
+const NOT_FOR_ANACONDA: [(&str, &str); 3] =
+    [("modules", MODULES), ("unattended", IN_KICKSTART), ("sudo-nopasswd", IN_KICKSTART)];

@@ -12,6 +12,8 @@
 //!
 //! Such a file is always TOML, whatever its name: a medium keeps it with comments behind.
 
+use super::customizations::ISO;
+use super::document::Node;
 use super::error::{BlueprintError, Problem, Wrong};
 use super::reader::{Field, Findings, Table};
 use super::{Blueprint, Position, Syntax, parsed, top};
@@ -44,9 +46,21 @@ impl InstallFile {
         let read = Field::root(&root, &findings).table(read);
         let (install, mut blueprint) = read.unwrap_or_default();
         blueprint.warnings = findings.finish(name)?;
+        if blueprint.kickstart.is_some() {
+            return Err(for_anaconda(name, &root));
+        }
         let has_blueprint = root.get("customizations").is_some();
         Ok(Self { install, blueprint, has_blueprint })
     }
+}
+
+/// A kickstart, which our installer does not run.
+fn for_anaconda(name: &str, root: &Node) -> BlueprintError {
+    let found = root.get("customizations").and_then(|table| table.get("installer"));
+    let at = found.map_or(root.at, |node| node.at);
+    let wrong = Wrong::NotForDisks { why: ISO };
+    let problems = vec![Problem { at, key: "customizations.installer".to_owned(), wrong }];
+    BlueprintError::Invalid { name: name.to_owned(), problems }
 }
 
 fn too_long(name: &str) -> BlueprintError {

@@ -9,7 +9,7 @@
 //!
 //! | file | keys |
 //! |---|---|
-//! | `customizations` | all of `[customizations]`; those that are not for disks |
+//! | `customizations` | all of `[customizations]`; `installer`; those that are not for disks |
 //! | `accounts` | `user`, `group`, `sshkey` |
 //! | `placed` | `directories`, `files` |
 //! | `system` | `hostname`, `kernel`, `locale`, `timezone`, `services`, `bootloader` |
@@ -62,6 +62,8 @@ pub struct Blueprint {
     pub settings: Settings,
     /// Of the disk.
     pub disk: Option<DiskLayout>,
+    /// Of Anaconda: a kickstart.
+    pub kickstart: Option<String>,
     /// What is not wrong, but hardly meant.
     pub warnings: Vec<String>,
 }

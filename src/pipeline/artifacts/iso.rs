@@ -115,7 +115,7 @@ fn roomy(content: &[u8], len: usize) -> Vec<u8> {
 }
 
 /// `None` when the user asked to stop.
-fn digest(file: &File, context: Context<'_>) -> io::Result<Option<Sha256Digest>> {
+pub(super) fn digest(file: &File, context: Context<'_>) -> io::Result<Option<Sha256Digest>> {
     let mut bytes = At::start(file);
     let (mut hasher, mut buffer) = (Sha256::default(), vec![0; BUFFER_BYTES]);
     loop {

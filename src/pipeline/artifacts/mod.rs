@@ -5,16 +5,19 @@
 //! | `workshop` | each artifact, and what several of them hold only once |
 //! | `ami` | `ami.json`, what Amazon's EC2 is told |
 //! | `iso` | the installer's medium |
+//! | `anaconda` | Anaconda's boot ISO with the image on it |
 //!
 //! All are temporary files until everything is complete; the bytes of the disk are the canvas, renamed
 //! when they were asked for and removed when not.
 
 mod ami;
+mod anaconda;
 mod iso;
 mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::anaconda::write_alone;
 use self::workshop::Workshop;
 use super::Recorder;
 use super::disk::Disk;
@@ -59,20 +62,33 @@ pub fn write(
     for kind in &request.types {
         workshop.make(*kind)?;
     }
-    let (artifacts, mut complete) = workshop.finish();
+    let (artifacts, complete) = workshop.finish();
     let record = Manifest {
         version: Manifest::VERSION,
         image: ImageRecord {
             digest: inputs.source.image().manifest_digest.to_oci(),
-            commit: disk.installed.commit.to_hex(),
-            kernel: disk.installed.kernel.clone(),
+            commit: Some(disk.installed.commit.to_hex()),
+            kernel: Some(disk.installed.kernel.clone()),
         },
         signature,
         plan: Plan { stateroot: disk.installed.stateroot.clone(), ..plan },
-        disk: disk_record(&disk, inputs, blocks.to_hex()),
+        disk: Some(disk_record(&disk, inputs, blocks.to_hex())),
         warnings: recorder.warnings(),
         artifacts,
     };
+    conclude(&record, complete, Some(disk.file), inputs, context)
+}
+
+/// Writes the record, then gives everything its name, to its owner. Of the disk's file a name is
+/// given only where its bytes were asked for.
+fn conclude(
+    record: &Manifest,
+    mut complete: Vec<Complete>,
+    disk: Option<Pending>,
+    inputs: Inputs<'_>,
+    context: Context<'_>,
+) -> Result<Outcome, Error> {
+    let request = inputs.request;
     let types: Vec<&str> = request.types.iter().map(|kind| kind.name()).collect();
     let manifest = text(inputs, &Manifest::file_name(&types), &record.to_json())?;
     if context.cancel.is_cancelled() {
@@ -81,10 +97,10 @@ pub fn write(
     if let Some(owner) = request.owner {
         // the first files of all: the folders were made for them
         inputs.container.map_or(Ok(()), |container| container.give_to(owner))?;
-        disk.file.give_to(owner)?;
+        disk.as_ref().map_or(Ok(()), |disk| disk.give_to(owner))?;
     }
     if request.types.iter().any(|kind| kind.is_raw()) {
-        complete.push(Complete::File(disk.file));
+        complete.extend(disk.map(Complete::File));
     }
     let manifest_path = manifest.target().to_owned();
     complete.push(Complete::File(manifest));

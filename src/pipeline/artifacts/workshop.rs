@@ -8,7 +8,7 @@ use super::super::error::Error;
 use super::super::import::Context;
 use super::super::install::Inputs;
 use super::super::request::Qcow2Compression;
-use super::{Complete, ami, iso, text};
+use super::{Complete, ami, anaconda, iso, text};
 use crate::boot::netboot::README;
 use crate::digest::{Sha256, Sha256Digest};
 use crate::format::{
@@ -91,6 +91,11 @@ impl<'a> Workshop<'a> {
             }
             DiskType::PxeTarXz => self.netboot_tar()?,
             DiskType::Iso => self.iso()?,
+            DiskType::AnacondaIso => {
+                let made = anaconda::write(self.inputs, self.context)?;
+                self.complete.extend(made.complete);
+                self.records.extend(made.records);
+            }
         }
         Ok(())
     }
