@@ -1,5 +1,5 @@
-//! `--type anaconda-iso`, the real command: an image goes into an ISO of the structure that Anaconda's
-//! boot ISOs have, which stays what it was for firmware and for other people's programs.
+//! `--type anaconda-iso`, the real command: an image goes into an ISO of the structure that
+//! Anaconda's boot ISOs have, which stays what it was for firmware and for other people's programs.
 
 #![allow(missing_docs, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
@@ -36,11 +36,12 @@ const OURS: &str = "# The image of this medium.\n\
 /// cluster any more.
 fn menu(more: &str) -> String {
     let comment = "#".repeat(1700);
+    let linux = format!("linux /images/pxeboot/vmlinuz inst.stage2=hd:LABEL={LABEL}{more}");
     format!(
         "{comment}\nset timeout=60\nsearch --no-floppy --set=root -l '{LABEL}'\n\
-         menuentry 'Install' {{\n\tlinux /images/pxeboot/vmlinuz inst.stage2=hd:LABEL={LABEL}{more} quiet\n\
+         menuentry 'Install' {{\n\t{linux} quiet\n\
          \tinitrd /images/pxeboot/initrd.img\n}}\n\
-         menuentry 'Rescue' {{\n\tlinux /images/pxeboot/vmlinuz inst.stage2=hd:LABEL={LABEL}{more} inst.rescue\n}}\n\
+         menuentry 'Rescue' {{\n\t{linux} inst.rescue\n}}\n\
          menuentry 'Memory' {{\n\tlinux /memtest\n}}\n"
     )
 }
@@ -329,6 +330,12 @@ fn what_cannot_be_is_refused() {
         let (found, text) = bench.refusal(words);
         assert!(found == code && text.contains(expected), "{words:?}: {found} {text}");
     }
+    let (tree, arm) = (bench.path("tree"), bench.path("arm.iso"));
+    fs::write(tree.join(".discinfo"), "1700000000.0\n1\naarch64\n").unwrap();
+    let [tree, arm] = [&tree, &arm].map(|path| path.to_str().unwrap());
+    run("xorriso", &["-as", "mkisofs", "-quiet", "-R", "-V", LABEL, "-o", arm, tree]).unwrap();
+    let (code, text) = bench.refusal(&[anaconda, &format!("--boot-iso={arm}")]);
+    assert!(code == 1 && text.contains("is for aarch64, the image for x86_64"), "{text}");
     for (menu, expected) in [
         ("linux /vmlinuz\n", "no boot ISO of Anaconda's"),
         (&menu(" inst.ks=cdrom"), "has a kickstart already: its menu `EFI/BOOT/grub.cfg`"),

@@ -44,8 +44,7 @@ const LIVE: &str = "when the image is built, install dracut's live and network m
                     initramfs with `dracut --add \"livenet dmsquash-live\"`";
 const GENERAL_KERNEL: &str = "give the image a kernel for all machines, with its modules
                               (`linux-image-amd64` on Debian, not its cloud variant)";
-const BOOT_ISO: &str = "Fedora and CentOS publish one as `boot.iso`, beside what it installs from: give it as \
-                        `--boot-iso FILE`";
+const BOOT_ISO: &str = "give a `boot.iso` as Fedora and CentOS publish it: `--boot-iso FILE`";
 const POLICY: &str = "containers-policy.json(5) says what may be in it; what is not understood there \
                       must let no image in; another can be given with `--signature-policy`, none with \
                       `--insecure-policy`";

@@ -137,8 +137,8 @@ pub enum RequestError {
     TwoIsos,
     /// A kickstart that nobody reads.
     #[error(
-        "`customizations.installer` without `--type anaconda-iso`: it is for Anaconda's installers; \
-         ours reads `[install]` beside `[customizations]`"
+        "`customizations.installer` without `--type anaconda-iso`: it is for Anaconda's \
+         installers; ours reads `[install]` beside `[customizations]`"
     )]
     Kickstart,
     /// `--volume-id` is none.

@@ -329,8 +329,8 @@ fn kickstart(inputs: Inputs<'_>, context: Context<'_>) -> String {
     let Kickstart { text, payload } = Kickstart::new(owners, registry);
     if let Some(command) = payload {
         let message = format!(
-            "the kickstart says itself what is installed (`{command}`): the image is on the medium, \
-             and nothing installs it"
+            "the kickstart says itself what is installed (`{command}`): nothing installs the image \
+             of the medium"
         );
         context.reporter.report(Event::Warning { message });
     }

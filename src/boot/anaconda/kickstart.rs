@@ -17,8 +17,8 @@ pub struct Kickstart {
 }
 
 impl Kickstart {
-    /// The owner's kickstart, if there is one, behind what installs the image; `registry` is the name
-    /// that the installed system updates from, if it is in a registry.
+    /// The owner's kickstart, if there is one, behind what installs the image; `registry` is the
+    /// name that the installed system updates from, if it is in a registry.
     pub fn new(owners: Option<&str>, registry: Option<&str>) -> Self {
         let payload = owners.and_then(payload);
         let ours = if payload.is_some() { String::new() } else { ours(registry) };
@@ -46,8 +46,8 @@ fn payload(text: &str) -> Option<&'static str> {
     None
 }
 
-/// What installs the image. Its copy on the medium has no signature: it was verified when the medium
-/// was made.
+/// What installs the image. Its copy on the medium has no signature: it was verified when the
+/// medium was made.
 fn ours(registry: Option<&str>) -> String {
     let mut text = format!(
         "# The image of this medium.\n\

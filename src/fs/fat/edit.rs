@@ -192,7 +192,8 @@ impl<C: Canvas> Volume<C> {
     ///
     /// # Errors
     ///
-    /// No such file, a damaged FAT, too few free clusters: nothing is changed then; the canvas failed.
+    /// No such file, a damaged FAT, too few free clusters, and then nothing is changed; the canvas
+    /// failed.
     pub fn replace(&mut self, path: &str, bytes: &[u8]) -> Result<(), EditError> {
         let entry = self.find(path)?.ok_or(EditError::NotFound)?;
         let mut chain = self.chain(entry.cluster, entry.len.into())?;

@@ -1,4 +1,4 @@
-//! Anaconda's boot ISO with the image on it, and its checksum beside it: of the image's layers alone.
+//! Anaconda's boot ISO with the image on it, and its checksum beside it. Alone, it takes no disk.
 
 use super::super::Recorder;
 use super::super::anaconda::{BootIso, fetch};
