@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::chance;
 use super::dialog::{Dialog, Reply};
 use super::error::InitError;
 use super::offers::{Offer, numbered};
@@ -12,7 +13,7 @@ use super::shell;
 use super::show::{DONE, Show};
 use super::wishes::Wanted;
 use crate::cli::report::Report;
-use crate::cli::surroundings::{Surroundings, random_bytes};
+use crate::cli::surroundings::Surroundings;
 use crate::installer::config::{Decisions, Ids, Then};
 use crate::installer::disks::{self, DeviceNumber, Disk};
 use crate::installer::target::{self, Needs, Refusal, Target};
@@ -135,7 +136,10 @@ fn to_request(
     request.threads = around.processors.max(1);
     request.ids = match wanted.decisions.ids {
         Ids::Derived => request::Ids::Derived,
-        Ids::Random => request::Ids::Random(random_bytes().map_err(InitError::Random)?),
+        Ids::Random => {
+            let bytes = chance::bytes(Path::new(ROOT)).map_err(InitError::Random)?;
+            request::Ids::Random(bytes)
+        }
     };
     if let Some(blueprint) = &wanted.blueprint {
         request.settings = blueprint.settings.clone();

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `flow` | an installation from finding the medium to the end |
 //! | `wishes` | what the owner wants: kernel arguments, files of the medium |
+//! | `chance` | ids that no other disk has |
 //! | `offers` | disks as they are shown |
 //! | `dialog` | the questions: which disk, and whether really |
 //! | `endings` | what can be done when nothing goes on |
@@ -42,6 +43,7 @@ use crate::machine::power::{self, Power};
 use crate::machine::{modules, mounts};
 use crate::progress::{Event, Reporter as _};
 
+mod chance;
 mod dialog;
 mod endings;
 mod error;
