@@ -227,9 +227,8 @@ fn by_hand_from_a_stick() -> Result<()> {
     is_without_a_start(&disk)?;
 
     let mut vm = machine.install()?;
+    // what was never finished is nobody's data
     choose(&mut vm, "yes\n")?;
-    vm.console().wait_for("nothing is changed", START).context("the disk is not blank any more")?;
-    choose(&mut vm, "/dev/vda\n")?;
     vm.console().wait_for("clearing", START)?;
     let began = vm.uptime();
     vm.console().wait_for(DONE, INSTALL)?;
