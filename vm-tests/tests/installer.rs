@@ -28,13 +28,14 @@ enum Medium {
 }
 
 impl Medium {
-    fn options(self) -> &'static [&'static str] {
-        match self {
-            Self::Cd => &["-device", "ide-cd,drive=medium,bootindex=2"],
-            Self::Stick => {
-                &["-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=2"]
-            }
-        }
+    fn options(self, bootindex: u8) -> Vec<String> {
+        let (bus, device) = match self {
+            Self::Cd => (None, "ide-cd"),
+            Self::Stick => (Some("qemu-xhci"), "usb-storage"),
+        };
+        let device = format!("{device},drive=medium,bootindex={bootindex}");
+        let devices = bus.map(str::to_owned).into_iter().chain([device]);
+        devices.flat_map(|device| ["-device".to_owned(), device]).collect()
     }
 }
 
@@ -46,9 +47,9 @@ struct Target {
 }
 
 const VIRTIO: Target =
-    Target { device: "virtio-blk-pci,drive=disk,bootindex=1,serial=first", name: "/dev/vda" };
+    Target { device: "virtio-blk-pci,drive=disk,bootindex=2,serial=first", name: "/dev/vda" };
 const NVME_4K: Target = Target {
-    device: "nvme,drive=disk,serial=first,bootindex=1,logical_block_size=4096,\
+    device: "nvme,drive=disk,serial=first,bootindex=2,logical_block_size=4096,\
              physical_block_size=4096",
     name: "/dev/nvme0n1",
 };
@@ -73,20 +74,20 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    /// QEMU for it, with the medium or without.
-    fn qemu(&self, has_medium: bool) -> Result<Command> {
+    /// QEMU for it; the medium comes before the disk, after it, or is not there.
+    fn qemu(&self, bootindex_of_medium: Option<u8>) -> Result<Command> {
         let mut qemu = diskless(self.folder, self.firmware, 1536)?;
         let (disk, target) = self.disk;
         qemu.arg("-drive")
             .arg(format!("if=none,id=disk,cache=unsafe,format=raw,file={}", disk.display()))
             .args(["-device", target.device]);
-        if has_medium {
+        if let Some(bootindex) = bootindex_of_medium {
             let (medium, how) = self.medium;
             let media = if how == Medium::Cd { "media=cdrom," } else { "" };
             let file = medium.display();
             qemu.arg("-drive")
                 .arg(format!("if=none,id=medium,readonly=on,format=raw,{media}file={file}"))
-                .args(how.options());
+                .args(how.options(bootindex));
         }
         qemu.args(["-serial", "stdio"]);
         Ok(qemu)
@@ -94,7 +95,7 @@ impl Machine<'_> {
 
     /// Starts the installer.
     fn install(&self) -> Result<Vm> {
-        let mut vm = Vm::spawn(&mut self.qemu(true)?, self.folder, false)?;
+        let mut vm = Vm::spawn(&mut self.qemu(Some(1))?, self.folder, false)?;
         vm.console().wait_for("bootc-image installer", START)?;
         Ok(vm)
     }
@@ -106,7 +107,7 @@ impl Machine<'_> {
 
     /// The same with the medium still there.
     fn boots_with(&self, has_medium: bool) -> Result<Vm> {
-        let mut vm = Vm::spawn(&mut self.qemu(has_medium)?, self.folder, false)?;
+        let mut vm = Vm::spawn(&mut self.qemu(has_medium.then_some(3))?, self.folder, false)?;
         let marker = vm.wait_for_marker()?;
         ensure!(marker.trim_end().ends_with("failed=0"), "{marker}");
         vm.login()?;
