@@ -6,7 +6,8 @@
 //! theirs, and most of a disk is nobody's.
 //!
 //! Nothing that is half made boots: the first [`HEAD_BYTES`], with boot code and partition table, stay
-//! in memory until everything else is on the device. Until then zeros are there.
+//! in memory until everything else is on the device. Until then zeros are there, or what may stay there
+//! so long.
 //!
 //! A device may take bytes and give back others. So there is a checksum of every block that was
 //! written, and in the end they are read once more ([`Written::verify`]).
@@ -76,12 +77,18 @@ impl DeviceCanvas {
     ///
     /// The device cannot be written.
     pub fn new(device: Arc<File>, len: ByteLen) -> io::Result<Self> {
+        let canvas = Self::keeping_start(device, len);
+        canvas.device.write_all_at(&canvas.state().head, 0)?;
+        canvas.device.sync_data()?;
+        Ok(canvas)
+    }
+
+    /// Takes a device of this length whose start may stay as it is until the end.
+    pub fn keeping_start(device: Arc<File>, len: ByteLen) -> Self {
         let head = vec![0; HEAD_BYTES.min(usize::try_from(len.0).unwrap_or(HEAD_BYTES))];
-        device.write_all_at(&head, 0)?;
-        device.sync_data()?;
         let (written, protected) = (Ranges::default(), Ranges::default());
         let state = State { written, protected, checks: Checks::default(), head };
-        Ok(Self { device, len: len.0, state: Arc::new(Mutex::new(state)) })
+        Self { device, len: len.0, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Lets nobody write to a range from now on: to them it is as if the device ended there.

@@ -6,8 +6,8 @@
 //!
 //! Until the image is known nothing is written. Then the device loses its start and its end, so that no
 //! firmware finds a partition table; both come back when everything else is there. A machine that
-//! loses power in between has a disk that does not boot, not half a system. Partitions that stay are
-//! listed by the backup table all along, alone.
+//! loses power in between has a disk that does not boot, not half a system. Where partitions stay, a table
+//! of them alone is there all along.
 //!
 //! The disk is what `build --type raw --size` makes for its size. Where it is no whole number of
 //! mebibytes the rest is left over, and the backup table is at its very end nevertheless.
@@ -33,7 +33,8 @@ use crate::installer::disks::{self, DeviceNumber, Disk};
 use crate::installer::saved::{Glob, Saved};
 use crate::installer::target::{self, Approved, Needs, Target};
 use crate::partition::{Guid, Partition, Table};
-use crate::plan::layout::Placed;
+use crate::plan::PlanError;
+use crate::plan::layout::{Layout, Placed};
 use crate::plan::size::SizeRequest;
 use crate::plan::types::DiskType;
 use crate::progress::{Cancel, Event, Reporter};
@@ -122,6 +123,7 @@ pub fn install(
     if let Some(signature) = &prepared.signature {
         tell(signature, reporter.as_ref());
     }
+    check_size(&request, &prepared, disk)?;
     if wish.is_dry_run {
         return Ok(Installed {
             disk: disk.path(),
@@ -139,6 +141,22 @@ pub fn install(
 fn sector_of(disk: &Disk) -> Option<SectorSize> {
     let known = [SectorSize::B512, SectorSize::B4096];
     known.into_iter().find(|size| size.bytes() == u64::from(disk.sector_bytes))
+}
+
+/// Refuses what certainly has no room, while the disk is as it was: layers seldom shrink when they are
+/// unpacked.
+fn check_size(request: &Request, prepared: &Prepared, disk: &Disk) -> Result<(), Error> {
+    let SizeRequest::Exact(usable) = request.size else { return Ok(()) };
+    let layout = Layout::plan(request.layout.as_ref(), disk::machine(request), &prepared.ids)
+        .map_err(PlanError::from)?;
+    let around = layout.overhead(&[]).ok_or(PlanError::TooLarge)?;
+    let layers = prepared.source.image().layers.iter().map(|layer| layer.size_bytes);
+    let needs = layers.fold(around.0, u64::saturating_add);
+    if usable.0 >= needs {
+        return Ok(());
+    }
+    let (disk, has, needs) = (disk.path(), usable, ByteLen(needs));
+    Err(Error::Refused(vec![target::Refusal::TooSmall { disk, has, needs }]))
 }
 
 /// A medium that was made for BIOS installs where there is none too.
@@ -220,8 +238,7 @@ impl Onto<'_> {
     fn clear(&self, inputs: Inputs<'_>) -> Result<DeviceCanvas, Error> {
         let failed = self.failed("clearing");
         let disk = self.disk.disk();
-        let new = || DeviceCanvas::new(Arc::clone(&self.device), disk.size).map_err(&failed);
-        let mut canvas = new()?;
+        let mut canvas = DeviceCanvas::new(Arc::clone(&self.device), disk.size).map_err(&failed)?;
         if self.saved.partitions.is_empty() {
             let end = disk.size.0;
             canvas.settle(std::iter::once(end.saturating_sub(MIB)..end)).map_err(&failed)?;
@@ -231,9 +248,8 @@ impl Onto<'_> {
         let table = Table::new(disk.size, self.sector, guid, Vec::new())?;
         let table = table.keeping(self.kept(&[])?)?;
         table.write(&mut canvas).map_err(&failed)?;
-        canvas.settle([]).map_err(&failed)?;
-        // the backup is on the device, what was kept in memory for its start is forgotten
-        let canvas = new()?;
+        canvas.finish().map_err(&failed)?;
+        let canvas = DeviceCanvas::keeping_start(Arc::clone(&self.device), disk.size);
         for partition in &self.saved.partitions {
             canvas.protect(partition.start.0..partition.end().0);
         }
