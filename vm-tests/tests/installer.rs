@@ -328,7 +328,7 @@ fn derived_disks_are_those_of_builds() -> Result<()> {
     )?;
     let before = scratch_a_layer(&iso)?;
     let bad = with_bad_sector(&folder, &iso, before)?;
-    for (medium, words) in [(&iso, "digest"), (&bad, "Input/output error")] {
+    for (medium, words) in [(&iso, "corrupt"), (&bad, "error")] {
         let machine = Machine { medium: (medium, Medium::Cd), ..machine };
         let mut vm = machine.install()?;
         vm.console().wait_for("installation failed", INSTALL)?;
