@@ -1,10 +1,21 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::boot::BootError;
+
 use crate::config::blueprint::{Blueprint, InstallFile};
 use crate::digest::Sha256Digest;
+use crate::installer::program::ProgramError;
+use crate::installer::saved::SavedError;
+use crate::installer::target::Refusal;
 use crate::installer::target::Target;
+use crate::ostree;
+use crate::pipeline::BootIsoError;
+use crate::plan::PlanError;
 use crate::registry::Reference;
+use crate::registry::{self, ParseReferenceError};
+use crate::selinux;
+use crate::trust::{self, KeyError};
 use crate::units::{ByteLen, MIB};
 
 fn check(error: &(dyn Error + 'static), expected: &str) {
