@@ -1,30 +1,32 @@
 //! What identifies a disk whatever its format: the digest of its blocks that are not all zeros.
 //!
 //! ```text
-//!  segments ─┬► lane 0: read, hash blocks ─┐
-//!            └► lane 1: read, hash blocks ─┴─► offset 8, digest 32, … in disk order ─► hash
+//!  segments ─┬► reader 0: read, hash blocks ─┐
+//!            └► reader 1: read, hash blocks ─┴─► offset 8, digest 32, … in disk order ─► hash
 //! ```
 //!
-//! Segment `n` is of lane `n` modulo their number, and is taken from there: order needs no sorting,
-//! and what comes out does not depend on the number of lanes.
+//! Segment `n` is of reader `n` modulo their number, and is taken from there: order needs no
+//! sorting, and what comes out does not depend on the number of readers. A segment has as many
+//! blocks as [`digests`] hashes at once.
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::sync_channel;
 
-use super::{FormatError, clamp, extents::Extents};
-use crate::digest::{Sha256, Sha256Digest};
+use super::{FormatError, clamp, extents::Extents, is_zero};
+use crate::digest::{Message, Sha256, Sha256Digest, digests};
 use crate::progress::Cancel;
 use crate::units::ByteLen;
 
 const BLOCK_BYTES: usize = 64 * 1024;
 const BLOCK: u64 = 64 * 1024;
-/// What a lane does at a time.
+/// What a reader does at a time.
 const SEGMENT: u64 = 16 * BLOCK;
+const SEGMENT_BYTES: usize = 16 * BLOCK_BYTES;
 const SEGMENTS_AHEAD: usize = 16;
-/// More lanes would only wait for the disk.
-const MAX_LANES: usize = 16;
+/// More readers would only wait for the disk.
+const MAX_READERS: usize = 16;
 
 /// SHA-256 over a record of every block of 64 KiB of the disk that is not all zeros, in order: its
 /// offset in bytes (64 bits, little-endian), then the SHA-256 of its bytes. A last block may be
@@ -35,14 +37,15 @@ pub fn blocks_digest(
     threads: usize,
     cancel: &Cancel,
 ) -> Result<Sha256Digest, FormatError> {
-    let count = threads.clamp(1, MAX_LANES);
+    let count = threads.clamp(1, MAX_READERS);
     std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..count)
-            .map(|lane| {
+        let readers: Vec<_> = (0..count)
+            .map(|reader| {
                 let (records, from) = sync_channel(SEGMENTS_AHEAD);
                 scope.spawn(move || {
-                    for segment in Segments::new(file, size).skip(lane).step_by(count) {
-                        let result = segment_records(file, segment, cancel);
+                    let mut buffer = vec![0; SEGMENT_BYTES];
+                    for segment in Segments::new(file, size).skip(reader).step_by(count) {
+                        let result = segment_records(file, segment, &mut buffer, cancel);
                         let failed = result.is_err();
                         if records.send(result).is_err() || failed {
                             return;
@@ -53,34 +56,36 @@ pub fn blocks_digest(
             })
             .collect();
         let mut hasher = Sha256::default();
-        // The first lane without a segment is the end: those after it have none either.
-        for records in lanes.iter().cycle().map_while(|lane| lane.recv().ok()) {
+        // The first reader without a segment is the end: those after it have none either.
+        for records in readers.iter().cycle().map_while(|reader| reader.recv().ok()) {
             hasher.update(&records?);
         }
         Ok(hasher.finish())
     })
 }
 
-/// The records of the blocks in `segment`.
+/// The records of the blocks in `segment`, which `buffer` has room for.
 fn segment_records(
     file: &File,
     segment: Range<u64>,
+    buffer: &mut [u8],
     cancel: &Cancel,
 ) -> Result<Vec<u8>, FormatError> {
+    if cancel.is_cancelled() {
+        return Err(FormatError::Cancelled);
+    }
+    let offset = segment.start;
+    let bytes = clamp(buffer, segment.end - offset);
+    file.read_exact_at(bytes, offset).map_err(|source| FormatError::Read { offset, source })?;
+    let blocks = segment.step_by(BLOCK_BYTES).zip(bytes.chunks(BLOCK_BYTES));
+    let (offsets, messages): (Vec<u64>, Vec<Message<'_>>) = blocks
+        .filter(|(_, block)| !is_zero(block))
+        .map(|(offset, block)| (offset, Message::of(block)))
+        .unzip();
     let mut records = Vec::new();
-    let mut buffer = [0; BLOCK_BYTES];
-    let mut offset = segment.start;
-    while offset < segment.end {
-        if cancel.is_cancelled() {
-            return Err(FormatError::Cancelled);
-        }
-        let block = clamp(&mut buffer, segment.end - offset);
-        file.read_exact_at(block, offset).map_err(|source| FormatError::Read { offset, source })?;
-        if block.iter().any(|byte| *byte != 0) {
-            records.extend_from_slice(&offset.to_le_bytes());
-            records.extend_from_slice(&Sha256Digest::of(block).0);
-        }
-        offset += BLOCK;
+    for (offset, digest) in offsets.iter().zip(digests(&messages)) {
+        records.extend_from_slice(&offset.to_le_bytes());
+        records.extend_from_slice(&digest.0);
     }
     Ok(records)
 }
@@ -144,7 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn lanes_change_nothing() {
+    fn full_segments_count_block_by_block() {
+        let bytes: Vec<u8> =
+            (0..48 * BLOCK_BYTES + 99).map(|at| (at / 999 + at).to_le_bytes()[0]).collect();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        let mut expected = Sha256::default();
+        for (number, block) in bytes.chunks(BLOCK_BYTES).enumerate() {
+            expected.update(&(number * BLOCK_BYTES).to_le_bytes());
+            expected.update(&Sha256Digest::of(block).0);
+        }
+        let size = ByteLen(u64::try_from(bytes.len()).unwrap());
+        let digest = blocks_digest(&file, size, 2, &Cancel::default()).unwrap();
+        assert_eq!(digest, expected.finish());
+    }
+
+    #[test]
+    fn the_number_of_readers_changes_nothing() {
         let size = ByteLen(SEGMENT * 9 + 5);
         let file = tempfile::tempfile().unwrap();
         file.set_len(size.0).unwrap();
@@ -160,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelling_stops_all_lanes() {
+    fn cancelling_stops_all_readers() {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[1; 100], 0).unwrap();
         let cancel = Cancel::default();

@@ -2,9 +2,20 @@
 //!
 //! [`Sha256Digest`] is the bare 32 bytes. OCI writes it `sha256:<64 hex>` ([`Sha256Digest::to_oci`]),
 //! ostree as 64 hex digits ([`Sha256Digest::to_hex`], also `Display`).
+//!
+//! A stream is hashed as it comes, by a [`Sha256`]; what is in memory all at once is hashed faster
+//! together with others, by [`digests`].
+
+#[cfg(target_arch = "x86_64")]
+mod compress;
+mod lanes;
+mod message;
 
 use sha2::Digest as _;
 use std::fmt;
+
+pub use lanes::digests;
+pub use message::Message;
 
 /// The 32 bytes of a SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
