@@ -6,13 +6,12 @@
 //!  crc32 of the content, length mod 2^32                          trailer
 //! ```
 //!
-//! `flate2` checks header and trailer of each member; this module joins the members, tells padding
-//! from junk, and gives errors their types.
+//! [`inflate`](super::inflate) unpacks and checks each member; this module joins them, tells
+//! padding from junk, and gives errors their types.
 
 use std::io::{self, BufRead as _, Read};
 
-use flate2::bufread::GzDecoder;
-
+use super::inflate::{Fault, Member};
 use super::source::Source;
 use super::{Error, Quirk, Warnings};
 
@@ -21,42 +20,68 @@ const FORMAT: &str = "gzip";
 /// The members of a gzip stream, decompressed and joined.
 #[derive(Debug)]
 pub(super) struct Gzip {
+    source: Source,
+    member: Member,
     state: State,
     warnings: Warnings,
 }
 
 #[derive(Debug)]
 enum State {
-    Member(Box<GzDecoder<Source>>),
+    Start,
+    Member,
     Ended,
     Failed,
 }
 
 impl Gzip {
     pub(super) fn new(source: Source, warnings: Warnings) -> Self {
-        Self { state: State::Member(Box::new(GzDecoder::new(source))), warnings }
+        Self { source, member: Member::new(), state: State::Start, warnings }
+    }
+
+    fn read_content(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        loop {
+            match self.state {
+                State::Start => {
+                    self.member
+                        .begin(&mut self.source)
+                        .map_err(|fault| classify(fault, self.source.offset()))?;
+                    self.state = State::Member;
+                }
+                State::Member => {
+                    let count = self
+                        .member
+                        .read(&mut self.source, buffer)
+                        .map_err(|fault| classify(fault, self.source.offset()))?;
+                    if count > 0 {
+                        return Ok(count);
+                    }
+                    self.state = self.after_member()?;
+                }
+                State::Ended => return Ok(0),
+                State::Failed => {
+                    return Err(Error::Io(io::Error::other("this gzip stream has failed before")));
+                }
+            }
+        }
     }
 
     /// What follows a member that ended well: another member, or the end of the stream.
-    fn after_member(&self, mut source: Source) -> Result<State, Error> {
-        let start = source.offset();
-        match next_byte(&mut source)? {
+    fn after_member(&mut self) -> Result<State, Error> {
+        let start = self.source.offset();
+        let junk = Error::TrailingJunk { format: FORMAT, offset: start };
+        match next_byte(&mut self.source)? {
             None => Ok(State::Ended),
-            Some(0) => skip_zeros(source).map(|()| State::Ended),
+            Some(0) => skip_zeros(&mut self.source).map(|()| State::Ended),
             Some(0x1f) => {
                 self.warnings.note(Quirk::MultiMemberGzip, b"");
-                let mut member = GzDecoder::new(source);
-                if member.header().is_some() {
-                    return Ok(State::Member(Box::new(member)));
-                }
-                match member.read(&mut [0]).map_err(|error| classify(error, start)) {
-                    Ok(_) | Err(Error::CorruptStream { .. }) => {
-                        Err(Error::TrailingJunk { format: FORMAT, offset: start })
-                    }
-                    Err(error) => Err(error),
+                match self.member.begin(&mut self.source) {
+                    Ok(()) => Ok(State::Member),
+                    Err(Fault::Corrupt(_)) => Err(junk),
+                    Err(fault) => Err(classify(fault, start)),
                 }
             }
-            Some(_) => Err(Error::TrailingJunk { format: FORMAT, offset: start }),
+            Some(_) => Err(junk),
         }
     }
 }
@@ -66,38 +91,20 @@ impl Read for Gzip {
         if buffer.is_empty() {
             return Ok(0);
         }
-        loop {
-            let member = match &mut self.state {
-                State::Member(member) => member,
-                State::Ended => return Ok(0),
-                State::Failed => {
-                    return Err(io::Error::other("this gzip stream has failed before"));
-                }
-            };
-            match member.read(buffer) {
-                Ok(0) => {}
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    let offset = member.get_ref().offset();
-                    self.state = State::Failed;
-                    return Err(classify(error, offset).into());
-                }
-                other => return other,
-            }
-            let State::Member(member) = std::mem::replace(&mut self.state, State::Failed) else {
-                continue;
-            };
-            self.state = self.after_member(member.into_inner())?;
-        }
+        self.read_content(buffer).map_err(|error| {
+            self.state = State::Failed;
+            error.into()
+        })
     }
 }
 
-fn classify(error: io::Error, offset: u64) -> Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => Error::TruncatedStream { format: FORMAT, offset },
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            Error::CorruptStream { format: FORMAT, offset, reason: error.to_string() }
+fn classify(fault: Fault, offset: u64) -> Error {
+    match fault {
+        Fault::Io(error) => Error::from_io(error),
+        Fault::Truncated => Error::TruncatedStream { format: FORMAT, offset },
+        Fault::Corrupt(reason) => {
+            Error::CorruptStream { format: FORMAT, offset, reason: reason.to_string() }
         }
-        _ => Error::from_io(error),
     }
 }
 
@@ -111,8 +118,8 @@ fn next_byte(source: &mut Source) -> Result<Option<u8>, Error> {
     }
 }
 
-fn skip_zeros(mut source: Source) -> Result<(), Error> {
-    while next_byte(&mut source)?.is_some() {
+fn skip_zeros(source: &mut Source) -> Result<(), Error> {
+    while next_byte(source)?.is_some() {
         let bytes = source.fill_buf().map_err(Error::from_io)?;
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         let all_zeros = zeros == bytes.len();

@@ -28,6 +28,7 @@
 mod decompress;
 mod error;
 mod gzip;
+mod inflate;
 mod source;
 mod tar;
 mod warning;
