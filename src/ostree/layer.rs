@@ -152,7 +152,7 @@ impl LayerTree {
         let Placement::At(path) = self.place(raw_path)? else { return Ok(None) };
         let is_store = path.starts_with(HARDLINK_STORE) && meta.mtime.secs > 0;
         let labelled = self.labelled(store, &path, FileType::Regular, meta)?;
-        let incoming = store.begin(&path, &labelled)?;
+        let incoming = store.begin(&path, &labelled, None)?;
         self.policy_changed |= path.starts_with(POLICIES);
         if !is_store {
             self.parent(store, &path, meta)?;
@@ -187,7 +187,7 @@ impl LayerTree {
         self.warnings.extend(target.warning);
         self.parent(store, &path, meta)?;
         let labelled = self.labelled(store, &path, FileType::Symlink, meta)?;
-        let object = store.symlink(&path, &labelled, &stored_target(target.text))?;
+        let object = store.symlink(&path, &labelled, &stored_target(target.text), None)?;
         self.put(&path, object)
     }
 
@@ -224,8 +224,12 @@ impl LayerTree {
         }
     }
 
-    /// The complete tree.
-    pub fn finish(mut self) -> Result<(Directory, Vec<String>), Error> {
+    /// The complete tree, whose objects are settled.
+    pub fn finish<V: Volume>(
+        mut self,
+        store: &mut Store<V>,
+    ) -> Result<(Directory, Vec<String>), Error> {
+        store.settle()?;
         let links = std::mem::take(&mut self.links);
         let mut resolved = Vec::with_capacity(links.len());
         for (path, target) in &links {
@@ -250,6 +254,7 @@ impl LayerTree {
                 named.join(", ")
             ));
         }
+        canonical(&mut self.root, store);
         Ok((self.root, self.warnings))
     }
 
@@ -383,6 +388,16 @@ fn follow<'l>(
         last = next;
     }
     Ok(last)
+}
+
+/// Gives every file the one number of its object.
+fn canonical<V: Volume>(directory: &mut Directory, store: &Store<V>) {
+    for node in directory.entries.values_mut() {
+        match node {
+            Node::Directory(below) => canonical(below, store),
+            Node::File(id) => *id = store.canonical(*id),
+        }
+    }
 }
 
 fn split(path: &str) -> (&str, &str) {

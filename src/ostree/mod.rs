@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  entries of a layer ─► layer ─► trees ─► merge ─► relabel ─► commits, refs ─► deploy
-//!  file content ──────► store ──────────────────────► seal: objects/XX/….file
+//!  file content ─► window ─► store ──────────────────► seal: objects/XX/….file
 //! ```
 //!
 //! Vocabulary: an *object* is a file named by the checksum of its metadata and content; *dirtree*
@@ -37,6 +37,7 @@ mod refs;
 mod relabel;
 mod store;
 mod sysroot;
+mod window;
 
 pub use commit::{IMPORTER_VERSION, layer as commit_layer, merge as commit_merge};
 pub use deploy::{BootFile, Deployment, MountPoint, boot_checksum, deploy, find_file};
@@ -48,8 +49,9 @@ pub use layer::{LayerFile, LayerTree};
 pub use merge::Merge;
 pub use path::PathError;
 pub use relabel::relabel;
-pub use store::{Object, Store, Used, WINDOW_BYTES};
+pub use store::{Object, Store, Used};
 pub use sysroot::Sysroot;
+pub use window::WINDOW_BYTES;
 
 #[cfg(test)]
 mod mount_tests;

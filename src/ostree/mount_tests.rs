@@ -46,7 +46,7 @@ fn deployed(points: &[&str]) -> (MemoryVolume, Vec<MemoryVolume>, String) {
     }
     let private = Meta { uid: 5, ..Meta::root_owned(0o750) };
     tree.directory(&mut sysroot.store, b"var/lib/data", &private).unwrap();
-    let (tree, _) = tree.finish().unwrap();
+    let (tree, _) = tree.finish(&mut sysroot.store).unwrap();
     let mut merge = Merge::new();
     merge.add(&sysroot.store, tree).unwrap();
     let tree = merge.finish(&sysroot.store).0.unwrap();

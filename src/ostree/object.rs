@@ -42,8 +42,8 @@ fn xattrs(set: &Xattrs) -> Vec<u8> {
     array.finish_array()
 }
 
-/// A hasher that has taken the header of a file object; its content is to follow.
-pub fn file_hasher(meta: &Meta, header: Header<'_>) -> Sha256 {
+/// What is hashed of a file object before its content.
+pub fn file_header(meta: &Meta, header: Header<'_>) -> Vec<u8> {
     let (mode, target) = match header {
         Header::Regular => (S_IFREG | u32::from(meta.mode), ""),
         Header::Symlink { target } => (S_IFLNK | 0o777, target),
@@ -56,10 +56,13 @@ pub fn file_hasher(meta: &Meta, header: Header<'_>) -> Sha256 {
     tuple.variable(1, &xattrs(&meta.xattrs));
     let header = tuple.finish_tuple(true);
     let len = u32::try_from(header.len()).expect("xattrs are bounded far below 4 GiB");
+    [&len.to_be_bytes(), &[0; 4][..], &header].concat()
+}
+
+/// A hasher that has taken the header of a file object; its content is to follow.
+pub fn file_hasher(meta: &Meta, header: Header<'_>) -> Sha256 {
     let mut hasher = Sha256::default();
-    hasher.update(&len.to_be_bytes());
-    hasher.update(&[0; 4]);
-    hasher.update(&header);
+    hasher.update(&file_header(meta, header));
     hasher
 }
 

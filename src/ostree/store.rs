@@ -1,8 +1,10 @@
 //! The object store: `objects/XX/…` in a volume, every object once (ostree-contract 1.3, 1.4).
 //!
 //! A file's name is the checksum of its owner, mode, xattrs and content, so it is known only after
-//! the last byte. Files up to [`WINDOW_BYTES`] wait in memory until then; larger ones go to their
-//! final place while they are hashed, and are given back when they turn out to be duplicates.
+//! the last byte. Files up to [`WINDOW_BYTES`](super::WINDOW_BYTES) wait in memory until then, and for
+//! others to be hashed with; they are promised a number at once ([`Store::finish`]), which means
+//! something from [`Store::settle`] on. Larger ones go to their final place while they are hashed, and
+//! are given back when they turn out to be duplicates.
 //!
 //! The label among the xattrs may be known only when the last layer has been read. So objects have no
 //! name in the volume until [`Store::seal`]: before it, [`relabel`](super::relabel) gives them the
@@ -10,17 +12,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::encapsulated;
 use super::error::Error;
 use super::made::Made;
 use super::object::{self, Header};
 use super::relabel::Guesses;
+use super::window::{Checked, Item, Window};
 use crate::digest::{Sha256, Sha256Digest};
 use crate::labels::FileType;
 use crate::tree::{Directory, MetaId, Node, ObjectId};
 use crate::volume::{Inode, Meta, Timestamp, Volume};
 
-/// Files up to this length are hashed before they are placed.
-pub const WINDOW_BYTES: usize = 1 << 20;
 /// ostree refuses larger metadata objects.
 const MAX_METADATA_BYTES: usize = 128 << 20;
 
@@ -48,10 +50,29 @@ pub struct Used(Vec<bool>);
 pub struct Incoming<O> {
     path: String,
     meta: MetaId,
+    expected: Option<Sha256Digest>,
+    /// Where its content begins in the window.
+    start: usize,
+    /// Once it has outgrown that.
+    open: Option<Streamed<O>>,
+}
+
+/// A file that goes to its place while it arrives.
+#[derive(Debug)]
+struct Streamed<O> {
+    open: O,
     hasher: Sha256,
-    waiting: Vec<u8>,
-    open: Option<O>,
     len_bytes: u64,
+}
+
+/// What a number stands for.
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    Object(Object),
+    /// What was promised the number turned out to be another object.
+    Same(ObjectId),
+    /// It waits in the window.
+    Promised,
 }
 
 /// Objects in a volume.
@@ -62,7 +83,8 @@ pub struct Store<V> {
     time: Timestamp,
     objects_directory: Inode,
     fan_out: Vec<Option<Inode>>,
-    objects: Vec<Object>,
+    objects: Vec<Slot>,
+    window: Window,
     by_checksum: HashMap<Sha256Digest, ObjectId>,
     /// How many objects from the first on came with their checksums and keep them.
     pinned: usize,
@@ -71,7 +93,6 @@ pub struct Store<V> {
     own: Vec<Made>,
     metas: Vec<Meta>,
     meta_ids: HashMap<Meta, MetaId>,
-    spare: Vec<u8>,
     /// Labels given before the policy was certain.
     pub(super) guesses: Guesses,
 }
@@ -95,13 +116,13 @@ impl<V: Volume> Store<V> {
             objects_directory: objects,
             fan_out: vec![None; 256],
             objects: Vec::new(),
+            window: Window::default(),
             by_checksum: HashMap::new(),
             pinned: 0,
             metadata: HashSet::new(),
             own: vec![Made::directory("ostree/repo/objects", objects, meta)],
             metas: Vec::new(),
             meta_ids: HashMap::new(),
-            spare: Vec::new(),
             guesses: Guesses::default(),
         })
     }
@@ -111,9 +132,21 @@ impl<V: Volume> Store<V> {
         self.time
     }
 
-    /// The object with this number.
+    /// The object with this number, which is settled.
     pub fn object(&self, id: ObjectId) -> Object {
-        self.objects[index(id.0)]
+        match self.objects[index(id.0)] {
+            Slot::Object(object) => object,
+            Slot::Same(other) => self.object(other),
+            Slot::Promised => unreachable!("asked for what waits to be hashed"),
+        }
+    }
+
+    /// The first number of the object with this number, which is settled.
+    pub(super) fn canonical(&self, id: ObjectId) -> ObjectId {
+        match self.objects[index(id.0)] {
+            Slot::Same(other) => other,
+            _ => id,
+        }
     }
 
     /// The owner, mode and xattrs with this number.
@@ -144,89 +177,149 @@ impl<V: Volume> Store<V> {
         Ok(id)
     }
 
-    /// Starts a regular file; `path` is for messages.
-    pub fn begin(&mut self, path: &str, meta: &Meta) -> Result<Incoming<V::Open>, Error> {
-        let mut waiting = std::mem::take(&mut self.spare);
-        waiting.clear();
-        Ok(Incoming {
-            path: path.to_owned(),
-            meta: self.intern(meta)?,
-            hasher: object::file_hasher(meta, Header::Regular),
-            waiting,
-            open: None,
-            len_bytes: 0,
-        })
+    /// Starts a regular file; `path` is for messages. It must get the checksum that is expected of it.
+    pub fn begin(
+        &mut self,
+        path: &str,
+        meta: &Meta,
+        expected: Option<Sha256Digest>,
+    ) -> Result<Incoming<V::Open>, Error> {
+        let (path, meta) = (path.to_owned(), self.intern(meta)?);
+        Ok(Incoming { path, meta, expected, start: self.window.start(), open: None })
     }
 
     /// Takes the next bytes of a file.
     pub fn feed(&mut self, file: &mut Incoming<V::Open>, bytes: &[u8]) -> Result<(), Error> {
-        file.hasher.update(bytes);
-        file.len_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if file.open.is_none() && file.waiting.len() + bytes.len() <= WINDOW_BYTES {
-            file.waiting.extend_from_slice(bytes);
+        if file.open.is_none() && self.window.feed(file.start, bytes) {
             return Ok(());
         }
-        let open = self.stream(file)?;
-        self.volume.append(open, bytes).map_err(Error::volume(&file.path))
+        let (volume, streamed) = self.stream(file)?;
+        streamed.take(bytes);
+        volume.append(&mut streamed.open, bytes).map_err(Error::volume(&file.path))
     }
 
     /// Takes `len_bytes` zeros of a sparse file.
     pub fn feed_hole(&mut self, file: &mut Incoming<V::Open>, len_bytes: u64) -> Result<(), Error> {
         const ZEROS: [u8; 4096] = [0; 4096];
+        let (volume, streamed) = self.stream(file)?;
         let mut left = len_bytes;
         while left > 0 {
             let step = left.min(4096);
-            file.hasher.update(&ZEROS[..usize::try_from(step).unwrap_or(ZEROS.len())]);
+            streamed.hasher.update(&ZEROS[..usize::try_from(step).unwrap_or(ZEROS.len())]);
             left -= step;
         }
-        file.len_bytes = file.len_bytes.saturating_add(len_bytes);
-        let open = self.stream(file)?;
-        self.volume.append_hole(open, len_bytes).map_err(Error::volume(&file.path))
+        streamed.len_bytes = streamed.len_bytes.saturating_add(len_bytes);
+        volume.append_hole(&mut streamed.open, len_bytes).map_err(Error::volume(&file.path))
     }
 
-    /// Moves a file that has outgrown the window to the volume.
-    fn stream<'f>(&mut self, file: &'f mut Incoming<V::Open>) -> Result<&'f mut V::Open, Error> {
+    /// The volume, and a file that has outgrown the window and moved there.
+    fn stream<'f>(
+        &mut self,
+        file: &'f mut Incoming<V::Open>,
+    ) -> Result<(&mut V, &'f mut Streamed<V::Open>), Error> {
         if file.open.is_none() {
-            let mut open = self.volume.begin().map_err(Error::volume(&file.path))?;
-            self.volume.append(&mut open, &file.waiting).map_err(Error::volume(&file.path))?;
-            file.waiting.clear();
-            file.open = Some(open);
+            let waiting = self.window.take_from(file.start);
+            self.settle()?;
+            let hasher = object::file_hasher(self.meta(file.meta), Header::Regular);
+            let open = self.volume.begin().map_err(Error::volume(&file.path))?;
+            let streamed = file.open.insert(Streamed { open, hasher, len_bytes: 0 });
+            streamed.take(&waiting);
+            let appended = self.volume.append(&mut streamed.open, &waiting);
+            appended.map_err(Error::volume(&file.path))?;
         }
-        Ok(file.open.as_mut().expect("opened above"))
+        Ok((&mut self.volume, file.open.as_mut().expect("opened above")))
     }
 
-    /// Makes the file an object, or finds the one it equals.
+    /// Makes the file an object, or finds the one it equals, sooner or later.
     pub fn finish(&mut self, file: Incoming<V::Open>) -> Result<ObjectId, Error> {
-        let Incoming { path, meta, hasher, waiting, open, len_bytes } = file;
+        let Incoming { path, meta, expected, start, open } = file;
+        let Some(Streamed { open, hasher, len_bytes }) = open else {
+            let header = object::file_header(self.meta(meta), Header::Regular);
+            let id = self.promise()?;
+            return self.wait(start, Item::new(id, path, meta, header, expected, true));
+        };
         let checksum = hasher.finish();
+        if expected.is_some_and(|expected| expected != checksum) {
+            return Err(encapsulated::Error::Checksum { object: path, actual: checksum }.into());
+        }
         if let Some(known) = self.by_checksum.get(&checksum).copied() {
-            if let Some(open) = open {
-                self.volume.abandon(open).map_err(Error::volume(&path))?;
-            }
-            self.spare = waiting;
+            self.volume.abandon(open).map_err(Error::volume(&path))?;
             return Ok(known);
         }
         let inode_meta = self.metas[index(meta.0)].clone();
-        let inode = match open {
-            Some(open) => self.volume.commit(open, &inode_meta),
-            None => self.volume.file(&inode_meta, &waiting),
-        };
-        self.spare = waiting;
-        let inode = inode.map_err(Error::volume(&path))?;
+        let inode = self.volume.commit(open, &inode_meta).map_err(Error::volume(&path))?;
         self.add(Object { checksum, inode, meta, is_regular: true, len_bytes })
     }
 
-    /// The object of a symbolic link.
-    pub fn symlink(&mut self, path: &str, meta: &Meta, target: &str) -> Result<ObjectId, Error> {
+    /// The object of a symbolic link, sooner or later; as [`Store::begin`].
+    pub fn symlink(
+        &mut self,
+        path: &str,
+        meta: &Meta,
+        target: &str,
+        expected: Option<Sha256Digest>,
+    ) -> Result<ObjectId, Error> {
         let meta = Meta { mode: 0o777, mtime: self.time, ..meta.clone() };
-        let checksum = object::file_hasher(&meta, Header::Symlink { target }).finish();
-        if let Some(known) = self.by_checksum.get(&checksum) {
-            return Ok(*known);
+        let header = object::file_header(&meta, Header::Symlink { target });
+        let (id, meta, start) = (self.promise()?, self.intern(&meta)?, self.window.start());
+        self.window.put(target.as_bytes());
+        self.wait(start, Item::new(id, path.to_owned(), meta, header, expected, false))
+    }
+
+    fn promise(&mut self) -> Result<ObjectId, Error> {
+        let id = u32::try_from(self.objects.len()).map_err(|_| Error::TooManyObjects)?;
+        self.objects.push(Slot::Promised);
+        Ok(ObjectId(id))
+    }
+
+    fn wait(&mut self, start: usize, item: Item) -> Result<ObjectId, Error> {
+        let id = item.id;
+        self.window.push(start, item);
+        if self.window.is_full() {
+            self.settle()?;
         }
-        let id = self.intern(&meta)?;
-        let inode = self.volume.symlink(&meta, target.as_bytes()).map_err(Error::volume(path))?;
-        let len_bytes = u64::try_from(target.len()).unwrap_or(u64::MAX);
-        self.add(Object { checksum, inode, meta: id, is_regular: false, len_bytes })
+        Ok(id)
+    }
+
+    /// Makes everything that waits an object, or finds the one it equals: numbers given so far mean
+    /// something now.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        if self.window.is_empty() {
+            return Ok(());
+        }
+        let mut window = std::mem::take(&mut self.window);
+        for Checked { item, checksum, content } in window.checked()? {
+            self.objects[index(item.id.0)] = match self.by_checksum.get(&checksum) {
+                Some(known) => Slot::Same(*known),
+                None => {
+                    self.by_checksum.insert(checksum, item.id);
+                    Slot::Object(self.place(item, checksum, content)?)
+                }
+            };
+        }
+        window.clear();
+        self.window = window;
+        Ok(())
+    }
+
+    /// Puts what is in the window into the volume.
+    fn place(
+        &mut self,
+        item: &Item,
+        checksum: Sha256Digest,
+        content: &[u8],
+    ) -> Result<Object, Error> {
+        let Item { meta, is_regular, .. } = *item;
+        let inode = if is_regular {
+            let inode_meta = self.metas[index(meta.0)].clone();
+            self.volume.file(&inode_meta, content)
+        } else {
+            let inode_meta = self.inode_meta(meta, false);
+            self.volume.symlink(&inode_meta, content)
+        };
+        let inode = inode.map_err(Error::volume(&item.path))?;
+        let len_bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        Ok(Object { checksum, inode, meta, is_regular, len_bytes })
     }
 
     /// Writes a metadata object (`dirtree`, `dirmeta`, `commit`); `path` is for messages.
@@ -284,9 +377,9 @@ impl<V: Volume> Store<V> {
         meta: MetaId,
         checksum: Sha256Digest,
     ) -> Result<(), Error> {
-        let object = &mut self.objects[index(id.0)];
-        (object.meta, object.checksum) = (meta, checksum);
-        let Object { inode, is_regular, .. } = *object;
+        let object = Object { meta, checksum, ..self.object(id) };
+        self.objects[index(id.0)] = Slot::Object(object);
+        let Object { inode, is_regular, .. } = object;
         self.by_checksum.insert(checksum, id);
         let inode_meta = self.inode_meta(meta, is_regular);
         self.volume.set_meta(inode, &inode_meta).map_err(Error::volume(&checksum.to_hex()))
@@ -311,7 +404,7 @@ impl<V: Volume> Store<V> {
     /// same layer, or whose label was not the last word.
     pub fn seal(&mut self, used: Used) -> Result<(), Error> {
         for (at, used) in used.0.into_iter().enumerate() {
-            let Object { checksum, inode, .. } = self.objects[at];
+            let Slot::Object(Object { checksum, inode, .. }) = self.objects[at] else { continue };
             if used {
                 self.name(checksum, "file", inode)?;
             } else {
@@ -323,7 +416,7 @@ impl<V: Volume> Store<V> {
 
     pub(super) fn add(&mut self, object: Object) -> Result<ObjectId, Error> {
         let id = u32::try_from(self.objects.len()).map_err(|_| Error::TooManyObjects)?;
-        self.objects.push(object);
+        self.objects.push(Slot::Object(object));
         self.by_checksum.insert(object.checksum, ObjectId(id));
         Ok(ObjectId(id))
     }
@@ -360,6 +453,14 @@ impl<V: Volume> Store<V> {
         let name = format!("{rest}.{extension}");
         self.volume.link(directory, name.as_bytes(), inode).map_err(Error::volume(&hex))?;
         Ok(format!("ostree/repo/objects/{first}/{name}"))
+    }
+}
+
+impl<O> Streamed<O> {
+    fn take(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.len_bytes =
+            self.len_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     }
 }
 

@@ -41,12 +41,12 @@ pub(super) fn read_layer<V: Volume>(
     let mut reader = layers::Reader::new(unpacked.bytes, &unpacked.warnings);
     while let Some(entry) = reader.next_entry()? {
         check(context.cancel)?;
-        likely.look(&entry.path, store, &mut tree, circumstances.below);
+        likely.look(&entry.path, store, &mut tree, circumstances.below)?;
         let path = String::from_utf8_lossy(&entry.path).into_owned();
         read_entry(store, &mut tree, &mut reader, entry, context.cancel)
             .map_err(|error| error.at(path))?;
     }
-    let (tree, warnings) = tree.finish()?;
+    let (tree, warnings) = tree.finish(store)?;
     warn(circumstances.index, &warnings, &unpacked.warnings, context);
     Ok(tree)
 }

@@ -96,6 +96,7 @@ impl<V: Volume> Loader<'_, V> {
         for (name, checksum) in read.files {
             let object = self.import.files.get(&checksum).copied();
             let object = object.ok_or_else(|| self.missing(Kind::File, checksum, Some(name)))?;
+            let object = self.store.canonical(object);
             directory.entries.insert(name.into(), Node::File(object));
         }
         for (name, tree, meta) in read.directories {

@@ -109,7 +109,9 @@ impl Layer<'_> {
         let limit_bytes = match name.kind {
             Kind::File => {
                 let meta = self.file_meta(&name, meta)?;
-                let content = Content::File(store.begin(&name.to_string(), &meta)?);
+                let expected = Some(name.checksum);
+                let incoming = store.begin(&name.to_string(), &meta, expected)?;
+                let content = Content::File(incoming);
                 return Ok(Some(File { name, content }));
             }
             Kind::OldXattrsLink => return Err(kind(&name, "regular file")),
@@ -129,7 +131,7 @@ impl Layer<'_> {
         match content {
             Content::File(incoming) => {
                 let id = store.finish(incoming)?;
-                self.file(store, &name, id)
+                Ok(self.file(&name, id)?)
             }
             Content::Held { bytes, .. } => Ok(self.held(name, bytes)?),
         }
@@ -151,8 +153,8 @@ impl Layer<'_> {
         let path = name.to_string();
         let target = link::check(&path, &format!("the symbolic link {path}"), &meta, target)?;
         self.warnings.extend(target.warning);
-        let id = store.symlink(&path, &meta, target.text)?;
-        self.file(store, &name, id)
+        let id = store.symlink(&path, &meta, target.text, Some(name.checksum))?;
+        Ok(self.file(&name, id)?)
     }
 
     /// Takes a hard link.
@@ -181,6 +183,7 @@ impl Layer<'_> {
         self,
         store: &mut Store<V>,
     ) -> Result<(Sha256Digest, Vec<String>), RoomError> {
+        store.settle()?;
         let commit = if self.is_commit_layer {
             self.import.commit.as_ref().ok_or(Error::NoCommit)?.0
         } else {
@@ -225,15 +228,9 @@ impl Layer<'_> {
         Ok(Meta { mtime: Timestamp::default(), xattrs: set, ..meta.clone() })
     }
 
-    fn file<V: Volume>(
-        &mut self,
-        store: &Store<V>,
-        name: &Name,
-        id: ObjectId,
-    ) -> Result<(), RoomError> {
-        verify(name, store.object(id).checksum)?;
+    fn file(&mut self, name: &Name, id: ObjectId) -> Result<(), Error> {
         if !self.is_commit_layer && !self.object_set.insert(name.checksum) {
-            return Err(Error::Duplicate { object: name.to_string() }.into());
+            return Err(Error::Duplicate { object: name.to_string() });
         }
         self.import.files.insert(name.checksum, id);
         Ok(())
