@@ -8,7 +8,7 @@ use super::request::{Bios, BootLoader, Request};
 use crate::boot;
 use crate::boot::grub::bridge;
 use crate::boot::grub::pe::LIMIT_BYTES;
-use crate::boot::loader::{self, BiosImage, BiosPlace, BootPlace, Content};
+use crate::boot::loader::{self, BiosImage, BiosPlace, BootPlace, Content, Loader};
 use crate::customize::IGNITION_KARG;
 use crate::files::{Deployed, Files};
 use crate::ostree::{self, ImageFiles, Sysroot};
@@ -23,21 +23,20 @@ use crate::volume::Volume;
 /// was made for.
 type Written = (Vec<EspFile>, Option<(ByteOffset, BiosImage)>);
 
-/// Puts the boot loader's files into `/boot`.
-pub(super) fn write<V: Volume>(
-    sysroot: &mut Sysroot<V>,
+/// Decides on the boot loader; `None` when there is to be none. Only reads.
+pub(super) fn plan<V: Volume>(
+    sysroot: &Sysroot<V>,
     tree: &Directory,
     inputs: Inputs<'_>,
     decisions: &Decisions,
     raw: &[RawFile],
-    context: Context<'_>,
-) -> Result<Written, Error> {
+) -> Result<Option<Loader>, Error> {
     let request = inputs.request;
     if request.boot_loader == BootLoader::None || decisions.install.forgoes_boot_loader() {
         if request.bios == Bios::On {
             return Err(Error::NoBootLoaderWanted);
         }
-        return Ok((Vec::new(), None));
+        return Ok(None);
     }
     let files = ImageFiles::new(&sysroot.store, tree);
     let layout = &decisions.layout;
@@ -47,11 +46,24 @@ pub(super) fn write<V: Volume>(
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
         ..target(inputs, layout, raw, &boot_uuid, vmlinuz)
     };
-    let loader = loader::plan(&files, target)?;
+    Ok(Some(loader::plan(&files, target)?))
+}
+
+/// Puts the boot loader's files into `/boot`.
+pub(super) fn write<V: Volume>(
+    sysroot: &mut Sysroot<V>,
+    tree: &Directory,
+    loader: Option<Loader>,
+    decisions: &Decisions,
+    raw: &[RawFile],
+    context: Context<'_>,
+) -> Result<Written, Error> {
+    let Some(loader) = loader else { return Ok((Vec::new(), None)) };
+    let files = ImageFiles::new(&sysroot.store, tree);
     if loader.has_bridge() {
         check_bridge(decisions, context)?;
     }
-    if target.reads.ignition && !loader.passes_on_ignition() {
+    if decisions.wants_ignition && !loader.passes_on_ignition() {
         let message = "the boot loader of the image does not look for Ignition's stamp \
                        (`ignition.firstboot`): Ignition will not run";
         context.reporter.report(Event::Warning { message: message.into() });

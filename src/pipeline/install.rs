@@ -153,6 +153,8 @@ pub(super) struct Decisions {
     pub(super) kargs: Kargs,
     stateroot: String,
     customized: Customized,
+    /// Whether Ignition's stamp is to be looked for.
+    pub(super) wants_ignition: bool,
     drivers: BTreeSet<&'static str>,
     pub(super) layout: Layout,
     places: Vec<Place>,
@@ -160,7 +162,7 @@ pub(super) struct Decisions {
 }
 
 /// Installs the image into an empty volume, and into others where the layout has further file systems.
-pub fn install<V: Volume>(
+pub fn install<V: Volume + Sync>(
     volume: V,
     another: &mut Another<'_, V>,
     inputs: Inputs<'_>,
@@ -172,7 +174,7 @@ pub fn install<V: Volume>(
 }
 
 /// The rest of an installation, after the import.
-pub(super) fn deploy_imported<V: Volume>(
+pub(super) fn deploy_imported<V: Volume + Sync>(
     mut sysroot: Sysroot<Several<V>>,
     imported: Imported,
     another: &mut Another<'_, V>,
@@ -198,11 +200,18 @@ pub(super) fn deploy_imported<V: Volume>(
     let numbered = further::add_file_systems(&mut sysroot, &decisions.layout, another)?;
     let raw = further::raw_files(&sysroot, &tree, &decisions.layout)?;
     let mount_points = further::mount_points(&decisions.places, &numbered);
-    let made = Made { tree: &tree, composefs, commit, labels, mount_points: &mount_points };
+    let (boot_checksum, loader) = at_once(
+        context.threads,
+        || ostree::boot_checksum(&sysroot, &tree, &decisions.kernel.hashed()),
+        || boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw),
+    );
+    let (boot_checksum, loader) = (boot_checksum?, loader?);
+    let mount_points = &mount_points;
+    let made = Made { tree: &tree, composefs, commit, boot_checksum, labels, mount_points };
     let (kernel_arguments, ostree) = deploy(&mut sysroot, made, inputs, &decisions)?;
     let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
     let bootiso = bootiso::plan(&sysroot, &tree, inputs, &decisions, context)?;
-    let (esp, bios) = boot_loader::write(&mut sysroot, &tree, inputs, &decisions, &raw, context)?;
+    let (esp, bios) = boot_loader::write(&mut sysroot, &tree, loader, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
     }
@@ -223,6 +232,22 @@ pub(super) fn deploy_imported<V: Volume>(
         raw,
         netboot,
         bootiso,
+    })
+}
+
+/// What both come to; on two threads if that many may work.
+fn at_once<A: Send, B>(
+    threads: usize,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if threads < 2 {
+        return (one(), other());
+    }
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
     })
 }
 
@@ -320,6 +345,7 @@ fn decide(files: &dyn Files, inputs: Inputs<'_>, context: Context<'_>) -> Result
         places,
         additions,
         customized,
+        wants_ignition,
     })
 }
 
@@ -357,6 +383,7 @@ struct Made<'a> {
     tree: &'a Directory,
     composefs: Inode,
     commit: Sha256Digest,
+    boot_checksum: Sha256Digest,
     labels: Option<&'a dyn Labels>,
     mount_points: &'a [MountPoint],
 }
@@ -364,12 +391,11 @@ struct Made<'a> {
 /// Writes the deployment; returns the options of its boot entry, and the one of them that leads to it.
 fn deploy<V: Volume>(
     sysroot: &mut Sysroot<V>,
-    Made { tree, composefs, commit, labels, mount_points }: Made<'_>,
+    Made { tree, composefs, commit, boot_checksum, labels, mount_points }: Made<'_>,
     inputs: Inputs<'_>,
     decisions: &Decisions,
 ) -> Result<(String, String), Error> {
     let Decisions { kernel, stateroot, .. } = decisions;
-    let boot_checksum = ostree::boot_checksum(sysroot, tree, &kernel.hashed())?;
     let entry = bls::Entry {
         name: &decisions.name,
         stateroot,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::files::{FileKind, Files, FilesError};
-use crate::ostree::{ImageFiles, LayerTree, Store};
+use crate::ostree::{self, ImageFiles, LayerTree, Store};
 use crate::selinux::Policy;
 use crate::tree::Directory;
 use crate::volume::Volume;
@@ -41,14 +41,15 @@ impl Likely {
     pub(super) fn look<V: Volume>(
         &mut self,
         path: &[u8],
-        store: &Store<V>,
+        store: &mut Store<V>,
         tree: &mut LayerTree,
         below: Option<&Directory>,
-    ) {
+    ) -> Result<(), ostree::Error> {
         let is_policy = path.windows(POLICIES.len()).any(|part| part == POLICIES);
         if self.is_settled || is_policy || !tree.take_policy_change() {
-            return;
+            return Ok(());
         }
+        store.settle()?;
         let view = View {
             layer: ImageFiles::new(store, tree.so_far()),
             below: below.map(|below| ImageFiles::new(store, below)),
@@ -57,6 +58,7 @@ impl Likely {
             self.policy = policy.map(Arc::new);
             tree.guess_labels(self.policy.clone());
         }
+        Ok(())
     }
 }
 
