@@ -15,8 +15,9 @@ use crate::stream;
 const MAX_AHEAD: usize = 4;
 /// Buffers of 256 KiB between fetching with verifying and unpacking, per layer.
 const BLOB_BUFFERS: usize = 3;
-/// Buffers of 256 KiB between unpacking and committing, per layer.
-const BUFFERS: usize = 8;
+/// Buffers of 256 KiB between unpacking and committing, per layer: as much as is hashed and written at a
+/// time, so that unpacking goes on meanwhile.
+const BUFFERS: usize = 32;
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// An unpacked layer on its way.
