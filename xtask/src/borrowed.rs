@@ -1,17 +1,18 @@
-//! What tests need and the Debian of this machine may lack, borrowed from the next one.
+//! What tests need and the Debian of this machine may lack, borrowed from the next one or elsewhere.
 //!
 //! | what | from | for tests it is |
 //! |---|---|---|
 //! | composefs | packages, unpacked and never installed | on `PATH` |
+//! | Anaconda's reader of kickstarts | Python's package index, not installed | on `PATH` |
 //! | an SELinux policy | the forky fixture, where it was compiled | `BOOTC_IMAGE_SELINUX_CONTEXTS` |
 //!
 //! The programs are started by the dynamic linker that lies beside them, with the libraries that lie
 //! beside them: they run whatever C library the machine has. Nothing outside of the cache changes.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail, ensure};
 use bootc_image_fixtures::cache::{self, Recipe};
@@ -25,6 +26,10 @@ const PROGRAMS: [&str; 2] = ["mkcomposefs", "composefs-info"];
 const SUITES: [&str; 2] = ["forky", "sid"];
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const LINKER: &str = "ld-linux-x86-64.so.2";
+
+const KICKSTART: &str = "pykickstart";
+const KICKSTART_VERSION: &str = "3.78";
+const KICKSTART_PROGRAM: &str = "ksvalidator";
 
 const POLICY: &str = "selinux-policy";
 /// The variable that names the folder of [`policy`] to tests.
@@ -47,6 +52,44 @@ pub fn composefs() -> Result<PathBuf> {
 /// That folder if it was unpacked before.
 pub fn cached_composefs() -> Option<PathBuf> {
     Some(cache::path(TOOLS, &tools_recipe()).join("bin")).filter(|folder| folder.exists())
+}
+
+/// The folder with what checks kickstarts, unpacked now if need be.
+pub fn kickstart() -> Result<PathBuf> {
+    Ok(cache::entry(KICKSTART, &kickstart_recipe(), unpack_kickstart)?.join("bin"))
+}
+
+/// That folder if it was unpacked before.
+pub fn cached_kickstart() -> Option<PathBuf> {
+    Some(cache::path(KICKSTART, &kickstart_recipe()).join("bin")).filter(|folder| folder.exists())
+}
+
+fn kickstart_recipe() -> Recipe {
+    Recipe::default().text(KICKSTART_VERSION).text(KICKSTART_STARTER)
+}
+
+const KICKSTART_STARTER: &str = "#!/bin/sh\n\
+    lib=${0%/*}/../lib\n\
+    PYTHONPATH=$lib exec python3 \"$lib/bin/ksvalidator\" \"$@\"\n";
+
+fn unpack_kickstart(dir: &Path) -> Result<()> {
+    let pip = Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--target"])
+        .arg(dir.join("lib"))
+        .arg(format!("{KICKSTART}=={KICKSTART_VERSION}"))
+        .stdout(io::stderr())
+        .status()
+        .context("starting python3")?;
+    ensure!(pip.success(), "{KICKSTART} cannot be had: {pip}");
+    let programs = dir.join("bin");
+    fs::create_dir(&programs)?;
+    executable(&programs.join(KICKSTART_PROGRAM), KICKSTART_STARTER)
+}
+
+fn executable(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 /// The folder with `file_contexts`, unpacked now if need be (which may take root).
@@ -73,9 +116,7 @@ fn unpack_tools(dir: &Path) -> Result<()> {
     fs::create_dir(&programs)?;
     for program in PROGRAMS {
         ensure!(root.join("usr/bin").join(program).is_file(), "{PACKAGE} has no {program} today");
-        let starter = programs.join(program);
-        fs::write(&starter, starter_of(program))?;
-        fs::set_permissions(&starter, fs::Permissions::from_mode(0o755))?;
+        executable(&programs.join(program), &starter_of(program))?;
     }
     Ok(())
 }

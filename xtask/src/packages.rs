@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
@@ -68,6 +68,24 @@ pub const REFERENCES: &[Tool] = &[
     ("modprobe", "kmod"),
     ("useradd", "passwd"),
     ("systemctl", "systemd"),
+    ("pip3", "python3-pip"),
+];
+
+/// For compiling what the bench measures with.
+pub const FLOOR: &[Tool] = &[
+    ("cc", "gcc"),
+    ("/usr/include/isa-l.h", "libisal-dev"),
+    ("/usr/include/zstd.h", "libzstd-dev"),
+    ("/usr/include/openssl/sha.h", "libssl-dev"),
+];
+
+/// Others that the bench measures besides.
+pub const PEERS: &[Tool] = &[
+    ("umoci", "umoci"),
+    ("mke2fs", "e2fsprogs"),
+    ("ostree", "ostree"),
+    ("qemu-img", "qemu-utils"),
+    ("bash", "bash"),
 ];
 
 /// A program (or a file, by its full path) and the package that has it.
@@ -108,9 +126,8 @@ fn folders() -> Vec<PathBuf> {
 }
 
 /// The `PATH` of tests, with a folder of further programs in case there are none of the same name.
-pub fn search_path(further: Option<&Path>) -> Result<OsString> {
-    let further = further.map(Path::to_owned);
-    env::join_paths(folders().into_iter().chain(further)).context("joining PATH")
+pub fn search_path(further: &[PathBuf]) -> Result<OsString> {
+    env::join_paths(folders().iter().chain(further)).context("joining PATH")
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,8 @@ pub fn run(tier: Tier) -> Result<bool> {
     } else {
         let machines = [packages::MACHINES, packages::ARM64_MACHINES].concat();
         let fixtures = [packages::FIXTURE, packages::ARM64].concat();
-        packages::ensure(&[&fixtures, &machines, packages::REFERENCES].concat())?;
+        let tools = [packages::REFERENCES, packages::FLOOR].concat();
+        packages::ensure(&[fixtures, machines, tools].concat())?;
         debian::layouts()?;
     }
     let borrowed = borrowed(tier)?;
@@ -110,12 +112,21 @@ pub fn run(tier: Tier) -> Result<bool> {
 /// It comes from a release in the making: only where everything must have been tested it is an
 /// error that there is none. Elsewhere the tests that need it are skipped, and say so.
 fn borrowed(tier: Tier) -> Result<Vec<Variable>> {
-    let (composefs, policy) = match tier {
-        Tier::Full => (Some(borrowed::composefs()?), Some(borrowed::policy()?)),
-        Tier::Quick => (borrowed::cached_composefs(), borrowed::cached_policy()?),
-        Tier::Cached | Tier::Ci => (told(borrowed::composefs()), told(borrowed::policy())),
+    let (programs, policy) = match tier {
+        Tier::Full => (
+            [Some(borrowed::composefs()?), Some(borrowed::kickstart()?)],
+            Some(borrowed::policy()?),
+        ),
+        Tier::Quick => {
+            let programs = [borrowed::cached_composefs(), borrowed::cached_kickstart()];
+            (programs, borrowed::cached_policy()?)
+        }
+        Tier::Cached | Tier::Ci => {
+            ([told(borrowed::composefs()), told(borrowed::kickstart())], told(borrowed::policy()))
+        }
     };
-    let mut variables = vec![("PATH", packages::search_path(composefs.as_deref())?)];
+    let folders: Vec<PathBuf> = programs.into_iter().flatten().collect();
+    let mut variables = vec![("PATH", packages::search_path(&folders)?)];
     if let (Some(policy), None) = (policy, std::env::var_os(borrowed::CONTEXTS)) {
         variables.push((borrowed::CONTEXTS, policy.into()));
     }
