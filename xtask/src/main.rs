@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask demo [--boot]           makes a disk from the Debian fixture, and boots it
 //! cargo xtask test [--quick|--full]   runs the tests and says which ran
+//! cargo xtask bench [OPTIONS]         measures, beside the floor and others; docs/performance.md
 //! cargo xtask dist                    builds the program as it is handed out, linked statically
 //! cargo xtask fixture [NAME]          only builds the Debian fixture, or another (needs root);
 //!                                     `grub-tools`: GRUB of three releases (needs no root);
@@ -11,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "tasks run other programs")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to people")]
 
+mod bench;
 mod borrowed;
 mod demo;
 mod executables;
@@ -26,6 +28,7 @@ use bootc_image_fixtures::{arm64, bootupd, chunked, cloud, debian, forky, genera
 use bootc_image_vm_tests::product;
 
 const USAGE: &str = "usage: cargo xtask demo [--boot] | test [--quick|--full] | dist | \
+                     bench [--quick] [OPTIONS] | \
                      fixture [arm64|bootupd|cloud|forky|general|chunked|grub-tools|borrowed]";
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn run(arguments: &[&str]) -> Result<bool> {
             println!("{}", product::dist()?.display());
             Ok(true)
         }
+        ["bench", options @ ..] => bench::run(options),
         ["fixture"] => {
             packages::ensure(packages::FIXTURE)?;
             let layouts = debian::layouts()?;
