@@ -103,7 +103,20 @@ pub fn ensure(tools: &[Tool]) -> Result<()> {
     }
     eprintln!("installing {names}");
     apt_get(&["update", "-qq"])?;
-    apt_get(&[&["install", "-qq", "--yes", "--no-install-recommends"], &missing[..]].concat())
+    install(&missing)?;
+    // apt removes packages that do not go with the new ones: those of another release, say
+    let removed = self::missing(tools);
+    if !removed.is_empty() {
+        eprintln!("installing {} again", removed.join(" "));
+        install(&removed)?;
+    }
+    let missing = self::missing(tools);
+    ensure!(missing.is_empty(), "installed, and yet without their tools: {}", missing.join(" "));
+    Ok(())
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    apt_get(&[&["install", "-qq", "--yes", "--no-install-recommends"], packages].concat())
 }
 
 /// The packages of tools that are not here.
