@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bootc_image::digest::Sha256Digest;
 use bootc_image::pipeline::request::{Bios, Request};
 use bootc_image::pipeline::{self, Error};
 use bootc_image::plan::size::SizeRequest;
@@ -93,6 +94,19 @@ impl Built {
         let partition = &self.record["disk"]["partitions"][number - 1];
         let field = |name: &str| partition[name].as_u64().unwrap();
         (field("start_bytes"), field("len_bytes"))
+    }
+
+    /// What identifies the disk's content, made of its bytes as the record's documentation says.
+    fn record_tells_the_blocks(&self) {
+        let disk = std::fs::read(self.raw()).unwrap();
+        let mut all = Vec::new();
+        for (number, block) in (0u64..).zip(disk.chunks(64 << 10)) {
+            if block.iter().any(|byte| *byte != 0) {
+                all.extend((number << 16).to_le_bytes());
+                all.extend(Sha256Digest::of(block).0);
+            }
+        }
+        assert_eq!(self.record["disk"]["blocks_sha256"], Sha256Digest::of(&all).to_hex());
     }
 
     fn bytes(&self, number: usize, len: u64) -> Vec<u8> {
@@ -320,6 +334,7 @@ fn content_that_outgrows_a_wish_makes_room() {
     let wish = DiskLayout::Partitions(table(vec![ext4("/boot", 8), ext4("/var/lib/data", 16)]));
     let disk = try_build(&large, Some(wish), |_| ()).unwrap();
     disk.table_is_sound();
+    disk.record_tells_the_blocks();
     let (boot, data, root) = (disk.ext4(3), disk.ext4(4), disk.ext4(5));
     assert_eq!(data.metadata("/large").unwrap().len(), 150 * MIB);
     assert!(disk.place(4).1 > 150 * MIB && disk.place(3).1 > 8 * MIB);

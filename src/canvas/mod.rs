@@ -13,6 +13,7 @@ pub use ranges::Ranges;
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -44,16 +45,42 @@ fn write_zeros<C: Canvas>(canvas: &mut C, offset: ByteOffset, len: ByteLen) -> i
     Ok(())
 }
 
+/// Is told of everything that changes in a file.
+pub trait Watcher: std::fmt::Debug + Send + Sync {
+    /// The bytes in `range` are not what they were. To the end of the file, whatever that is, ends
+    /// with [`u64::MAX`].
+    fn touched(&self, range: Range<u64>);
+}
+
 /// A canvas in a file.
 #[derive(Debug, Clone)]
 pub struct FileCanvas {
     file: Arc<File>,
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 impl FileCanvas {
     /// A canvas over `file`, which must be open for reading and writing.
     pub fn new(file: Arc<File>) -> Self {
-        Self { file }
+        Self { file, watcher: None }
+    }
+
+    /// The same; `watcher` is told what changes, each time when it has changed.
+    pub fn watched(file: Arc<File>, watcher: Arc<dyn Watcher>) -> Self {
+        Self { file, watcher: Some(watcher) }
+    }
+
+    fn touched(&self, range: Range<u64>) {
+        if let Some(watcher) = &self.watcher {
+            watcher.touched(range);
+        }
+    }
+
+    /// Gives the file this length.
+    pub fn set_len(&self, len: ByteLen) -> io::Result<()> {
+        self.file.set_len(len.0)?;
+        self.touched(len.0..u64::MAX);
+        Ok(())
     }
 
     /// The file.
@@ -93,13 +120,17 @@ impl FileCanvas {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.touched(to.0..to.0.saturating_add(done));
         Ok(ByteLen(done))
     }
 }
 
 impl Canvas for FileCanvas {
     fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset.0)
+        self.file.write_all_at(bytes, offset.0)?;
+        let len = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        self.touched(offset.0..offset.0.saturating_add(len));
+        Ok(())
     }
 
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
@@ -119,6 +150,7 @@ impl Canvas for FileCanvas {
         if self.file.metadata()?.len() > offset.0 {
             self.file.set_len(offset.0)?;
         }
+        self.touched(offset.0..u64::MAX);
         Ok(())
     }
 
@@ -129,7 +161,10 @@ impl Canvas for FileCanvas {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
                 write_zeros(self, offset, len)
             }
-            result => Ok(result?),
+            result => {
+                self.touched(offset.0..offset.0.saturating_add(len.0));
+                Ok(result?)
+            }
         }
     }
 }

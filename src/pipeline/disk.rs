@@ -12,6 +12,7 @@ use super::parts::{self, Waiting};
 use super::request::Request;
 use super::{bootiso, netboot};
 use crate::canvas::{Canvas as _, Window};
+use crate::format::{Follower, Known};
 use crate::fs::{ext4, fat, swap};
 use crate::output::Pending;
 use crate::partition::{Guid, Partition, Table};
@@ -37,6 +38,8 @@ pub struct Disk {
     pub netboot: Option<netboot::Taken>,
     /// What boots its installer, if one is asked for.
     pub bootiso: Option<bootiso::Taken>,
+    /// What is known of its blocks already.
+    pub known: Known,
 }
 
 /// What the partitions depend on besides a wish.
@@ -57,9 +60,16 @@ pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
         request.output.join(request.types[0].path()).with_file_name("disk.raw")
     };
     let file = Pending::create(&path)?;
-    match fill(Ground::file(file.file()), &path, &|_| Ok(Vec::new()), inputs, context) {
+    // without a thread for it, all blocks are hashed at the end
+    let follower = (context.threads > 1).then(|| Follower::start(file.file()).ok()).flatten();
+    let ground = match &follower {
+        Some(follower) => Ground::followed(file.file(), follower),
+        None => Ground::file(file.file()),
+    };
+    match fill(ground, &path, &|_| Ok(Vec::new()), inputs, context) {
         Ok(Filled { size, partitions, installed, netboot, bootiso }) => {
-            Ok(Disk { file, size, partitions, installed, netboot, bootiso })
+            let known = follower.map(Follower::finish).unwrap_or_default();
+            Ok(Disk { file, size, partitions, installed, netboot, bootiso, known })
         }
         Err(error) => Err(error.or_disk_full(&path)),
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::canvas::{Canvas, DeviceCanvas, FileCanvas};
-use crate::format::Extents;
+use crate::format::{Extents, Follower};
 use crate::units::{ByteLen, ByteOffset};
 
 /// A canvas of either kind. Clones write to the same one.
@@ -24,6 +24,11 @@ impl Ground {
         Self::File(FileCanvas::new(Arc::clone(file)))
     }
 
+    /// A file as a canvas, whose writers `follower` follows.
+    pub(super) fn followed(file: &Arc<File>, follower: &Follower) -> Self {
+        Self::File(FileCanvas::watched(Arc::clone(file), follower.watcher()))
+    }
+
     /// The length that cannot be chosen.
     pub(super) fn fixed_len(&self) -> Option<ByteLen> {
         match self {
@@ -35,7 +40,7 @@ impl Ground {
     /// Gives a file the length of the disk.
     pub(super) fn set_len(&self, len: ByteLen) -> io::Result<()> {
         match self {
-            Self::File(canvas) => canvas.clone().into_file().set_len(len.0),
+            Self::File(canvas) => canvas.set_len(len),
             Self::Device(_) => Ok(()),
         }
     }

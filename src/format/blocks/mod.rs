@@ -7,7 +7,12 @@
 //!
 //! Segment `n` is of reader `n` modulo their number, and is taken from there: order needs no
 //! sorting, and what comes out does not depend on the number of readers. A segment has as many
-//! blocks as [`digests`] hashes at once.
+//! blocks as [`digests`] hashes at once. Most blocks are known by then: a [`Follower`] hashes them
+//! while others are still being written.
+
+mod follower;
+
+pub use follower::{Follower, Known};
 
 use std::fs::File;
 use std::ops::Range;
@@ -30,11 +35,12 @@ const MAX_READERS: usize = 16;
 
 /// SHA-256 over a record of every block of 64 KiB of the disk that is not all zeros, in order: its
 /// offset in bytes (64 bits, little-endian), then the SHA-256 of its bytes. A last block may be
-/// short.
+/// short. Blocks that are `known` are not read.
 pub fn blocks_digest(
     file: &File,
     size: ByteLen,
     threads: usize,
+    known: &Known,
     cancel: &Cancel,
 ) -> Result<Sha256Digest, FormatError> {
     let count = threads.clamp(1, MAX_READERS);
@@ -45,7 +51,7 @@ pub fn blocks_digest(
                 scope.spawn(move || {
                     let mut buffer = vec![0; SEGMENT_BYTES];
                     for segment in Segments::new(file, size).skip(reader).step_by(count) {
-                        let result = segment_records(file, segment, &mut buffer, cancel);
+                        let result = segment_records(file, segment, &mut buffer, known, cancel);
                         let failed = result.is_err();
                         if records.send(result).is_err() || failed {
                             return;
@@ -69,25 +75,45 @@ fn segment_records(
     file: &File,
     segment: Range<u64>,
     buffer: &mut [u8],
+    known: &Known,
     cancel: &Cancel,
 ) -> Result<Vec<u8>, FormatError> {
     if cancel.is_cancelled() {
         return Err(FormatError::Cancelled);
     }
-    let offset = segment.start;
-    let bytes = clamp(buffer, segment.end - offset);
-    file.read_exact_at(bytes, offset).map_err(|source| FormatError::Read { offset, source })?;
-    let blocks = segment.step_by(BLOCK_BYTES).zip(bytes.chunks(BLOCK_BYTES));
-    let (offsets, messages): (Vec<u64>, Vec<Message<'_>>) = blocks
-        .filter(|(_, block)| !is_zero(block))
-        .map(|(offset, block)| (offset, Message::of(block)))
-        .unzip();
+    let offsets: Vec<u64> = segment.clone().step_by(BLOCK_BYTES).collect();
+    let found: Vec<Option<&Option<Sha256Digest>>> =
+        offsets.iter().map(|offset| known.get(offset)).collect();
+    let mut fresh = Vec::new();
+    if found.contains(&None) {
+        let offset = segment.start;
+        let bytes = clamp(buffer, segment.end - offset);
+        file.read_exact_at(bytes, offset).map_err(|source| FormatError::Read { offset, source })?;
+        fresh = block_digests(bytes, |block| found[block].is_none());
+    }
     let mut records = Vec::new();
-    for (offset, digest) in offsets.iter().zip(digests(&messages)) {
-        records.extend_from_slice(&offset.to_le_bytes());
-        records.extend_from_slice(&digest.0);
+    for (block, offset) in offsets.iter().enumerate() {
+        let digest = found[block].copied().unwrap_or_else(|| fresh[block]);
+        if let Some(digest) = digest {
+            records.extend_from_slice(&offset.to_le_bytes());
+            records.extend_from_slice(&digest.0);
+        }
     }
     Ok(records)
+}
+
+/// Digests of the blocks in `bytes` that are `wanted` and not all zeros.
+fn block_digests(bytes: &[u8], wanted: impl Fn(usize) -> bool) -> Vec<Option<Sha256Digest>> {
+    let blocks = bytes.chunks(BLOCK_BYTES).enumerate();
+    let (numbers, messages): (Vec<usize>, Vec<Message<'_>>) = blocks
+        .filter(|(number, block)| wanted(*number) && !is_zero(block))
+        .map(|(number, block)| (number, Message::of(block)))
+        .unzip();
+    let mut all = vec![None; bytes.len().div_ceil(BLOCK_BYTES)];
+    for (number, digest) in numbers.into_iter().zip(digests(&messages)) {
+        all[number] = Some(digest);
+    }
+    all
 }
 
 /// All blocks that may hold something, some at a time: each range begins with a block and ends with
@@ -136,8 +162,8 @@ mod tests {
         *bytes.last_mut().unwrap() = b'y';
         dense.write_all_at(&bytes, 0).unwrap();
         let cancel = Cancel::default();
-        let digest = blocks_digest(&sparse, size, 1, &cancel).unwrap();
-        assert_eq!(digest, blocks_digest(&dense, size, 2, &cancel).unwrap());
+        let digest = blocks_digest(&sparse, size, 1, &Known::new(), &cancel).unwrap();
+        assert_eq!(digest, blocks_digest(&dense, size, 2, &Known::new(), &cancel).unwrap());
         let mut expected = Sha256::default();
         for block in [1, 5] {
             expected.update(&(BLOCK * block).to_le_bytes());
@@ -160,7 +186,7 @@ mod tests {
             expected.update(&Sha256Digest::of(block).0);
         }
         let size = ByteLen(u64::try_from(bytes.len()).unwrap());
-        let digest = blocks_digest(&file, size, 2, &Cancel::default()).unwrap();
+        let digest = blocks_digest(&file, size, 2, &Known::new(), &Cancel::default()).unwrap();
         assert_eq!(digest, expected.finish());
     }
 
@@ -173,7 +199,9 @@ mod tests {
             file.write_all_at(&[7; 5000], at * BLOCK + at).unwrap();
         }
         file.write_all_at(b"end", size.0 - 3).unwrap();
-        let digest = |threads| blocks_digest(&file, size, threads, &Cancel::default()).unwrap();
+        let digest = |threads| {
+            blocks_digest(&file, size, threads, &Known::new(), &Cancel::default()).unwrap()
+        };
         assert!((2..20).all(|threads| digest(threads) == digest(1)));
         let before = digest(3);
         file.write_all_at(b"x", SEGMENT * 5).unwrap();
@@ -186,7 +214,7 @@ mod tests {
         file.write_all_at(&[1; 100], 0).unwrap();
         let cancel = Cancel::default();
         cancel.cancel();
-        let result = blocks_digest(&file, ByteLen(BLOCK), 3, &cancel);
+        let result = blocks_digest(&file, ByteLen(BLOCK), 3, &Known::new(), &cancel);
         assert!(matches!(result, Err(FormatError::Cancelled)));
     }
 }

@@ -55,9 +55,9 @@ pub fn write(
     context: Context<'_>,
 ) -> Result<Outcome, Error> {
     let request = inputs.request;
-    let blocks =
-        format::blocks_digest(disk.file.file(), disk.size, request.threads, context.cancel)
-            .map_err(|source| Error::format(disk.file.target(), source))?;
+    let (file, size) = (disk.file.file(), disk.size);
+    let blocks = format::blocks_digest(file, size, request.threads, &disk.known, context.cancel)
+        .map_err(|source| Error::format(disk.file.target(), source))?;
     let mut workshop = Workshop::new(&disk, inputs, context);
     for kind in &request.types {
         workshop.make(*kind)?;
