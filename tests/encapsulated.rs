@@ -89,7 +89,7 @@ fn open(name: &str) -> Result<Vec<Layer>, Error> {
 fn pieces(layout: &Path, layer: &spec::Layer) -> Vec<Piece> {
     let warnings = Warnings::default();
     let blob = File::open(layout.join("blobs/sha256").join(layer.digest.to_hex())).unwrap();
-    let tar = decoder(layer.compression, blob, &warnings);
+    let tar = decoder(layer.compression, std::io::BufReader::new(blob), &warnings);
     let mut reader = Reader::new(std::io::BufReader::new(tar), &warnings);
     let mut pieces = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {

@@ -45,7 +45,7 @@ fn read_layer(
     packed: Compression,
     warnings: &Warnings,
 ) -> Result<u64, Error> {
-    let tar = decoder(packed, blob, warnings);
+    let tar = decoder(packed, BufReader::new(blob), warnings);
     let mut tar = Reader::new(ahead(tar, 2).unwrap(), warnings);
     let mut count = 0;
     while let Some(entry) = tar.next_entry()? {

@@ -7,7 +7,7 @@
 //! tables, may stand anywhere. Legacy frames from before the RFC are not read.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use super::gzip::Gzip;
 use super::source::Source;
@@ -45,7 +45,7 @@ enum State {
 /// Unpacks `blob` as `compression` says, and reports oddities to `warnings`. Reads nothing yet.
 pub fn decoder(
     compression: Compression,
-    blob: impl Read + Send + 'static,
+    blob: impl BufRead + Send + 'static,
     warnings: &Warnings,
 ) -> Decoder {
     Decoder {
@@ -58,7 +58,7 @@ pub fn decoder(
 impl Decoder {
     fn open(&self, mut source: Source) -> Result<State, Error> {
         let head = source.peek_start::<512>().map_err(Error::from_io)?;
-        check_magic(self.compression, &head)?;
+        check_magic(self.compression, head)?;
         Ok(match self.compression {
             Compression::None => State::None(source),
             Compression::Gzip => State::Gzip(Gzip::new(source, self.warnings.clone())),

@@ -1,19 +1,19 @@
 //! The compressed blob, counted, with its own errors told apart from the decompressor's.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
-
-const BUFFER_BYTES: usize = 128 * 1024;
+use std::io::{self, BufRead, Read};
 
 /// A blob being read. Errors of the blob leave as [`Error::Io`](super::Error::Io) inside.
 pub(super) struct Source {
-    reader: BufReader<Box<dyn Read + Send>>,
+    reader: Box<dyn BufRead + Send>,
+    /// The first bytes, when they were looked at; they come again.
+    head: io::Cursor<Vec<u8>>,
     offset: u64,
 }
 
 impl Source {
-    pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
-        Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), offset: 0 }
+    pub(super) fn new(reader: Box<dyn BufRead + Send>) -> Self {
+        Self { reader, head: io::Cursor::default(), offset: 0 }
     }
 
     /// Bytes consumed so far.
@@ -22,36 +22,36 @@ impl Source {
     }
 
     /// The first `N` bytes without consuming them, fewer where the blob is shorter. Only at the start.
-    pub(super) fn peek_start<const N: usize>(&mut self) -> io::Result<Vec<u8>> {
-        // A blob may arrive in pieces smaller than N: what was read is put in front of the rest.
-        let mut head = Vec::with_capacity(N);
+    pub(super) fn peek_start<const N: usize>(&mut self) -> io::Result<&[u8]> {
         let limit = u64::try_from(N).unwrap_or(u64::MAX);
-        let inner: &mut Box<dyn Read + Send> = self.reader.get_mut();
-        inner.by_ref().take(limit).read_to_end(&mut head).map_err(wrap)?;
-        let rest = std::mem::replace(inner, Box::new(io::empty()));
-        self.reader = BufReader::with_capacity(
-            BUFFER_BYTES,
-            Box::new(io::Cursor::new(head.clone()).chain(rest)),
-        );
-        Ok(head)
+        self.reader.by_ref().take(limit).read_to_end(self.head.get_mut()).map_err(wrap)?;
+        Ok(self.head.get_ref())
     }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer).map_err(wrap)?;
-        self.offset += u64::try_from(count).unwrap_or(u64::MAX);
+        let bytes = self.fill_buf()?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        self.consume(count);
         Ok(count)
     }
 }
 
 impl BufRead for Source {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.reader.fill_buf().map_err(wrap)
+        match self.head.fill_buf()? {
+            [] => self.reader.fill_buf().map_err(wrap),
+            _ => self.head.fill_buf(),
+        }
     }
 
     fn consume(&mut self, count: usize) {
-        self.reader.consume(count);
+        match self.head.fill_buf() {
+            Ok([_, ..]) => self.head.consume(count),
+            _ => self.reader.consume(count),
+        }
         self.offset += u64::try_from(count).unwrap_or(u64::MAX);
     }
 }

@@ -63,6 +63,7 @@ fn unpack(source: &Source, index: usize, context: Context<'_>) -> Result<Unpacke
         let decoder = layers::decoder(compression, blob, &warnings);
         Box::new(stream::ahead(decoder, BUFFERS).map_err(no_thread)?)
     } else {
+        let blob = BufReader::with_capacity(BUFFER_BYTES, blob);
         let decoder = layers::decoder(compression, blob, &warnings);
         Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
     };
