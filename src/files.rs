@@ -55,6 +55,15 @@ pub trait Files {
     /// The bytes of the regular file at `path`; `None` when there is no regular file.
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, FilesError>;
 
+    /// The first bytes of the regular file at `path`, at most `len` of them, however long it is.
+    fn read_start(&self, path: &str, len: usize) -> Result<Option<Vec<u8>>, FilesError> {
+        let bytes = self.read(path, u64::MAX)?;
+        Ok(bytes.map(|mut bytes| {
+            bytes.truncate(len);
+            bytes
+        }))
+    }
+
     /// As [`Files::read`], following symbolic links within the image, at most 40 of them.
     /// An absolute target and `..` above the root mean the image's root, as in a chroot.
     fn read_following(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, FilesError> {
@@ -133,6 +142,10 @@ impl Files for Deployed<'_> {
 
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, FilesError> {
         self.0.read(&merged_path(path), limit_bytes)
+    }
+
+    fn read_start(&self, path: &str, len: usize) -> Result<Option<Vec<u8>>, FilesError> {
+        self.0.read_start(&merged_path(path), len)
     }
 }
 

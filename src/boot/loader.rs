@@ -16,7 +16,7 @@ use super::grub::config::Reader;
 use super::grub::esp::Names;
 use super::grub::pe;
 use super::{BootError, bootupd, grub};
-use crate::files::{Deployed, Files, FilesError};
+use crate::files::{Deployed, Files};
 use crate::spec::Arch;
 use crate::units::{ByteLen, Lba};
 
@@ -309,12 +309,9 @@ pub(super) fn unsigned(
     Ok((!is_told).then(|| format!("the kernel `{vmlinuz}`")))
 }
 
-/// Whether a program of the image carries a signature. One that is no PE file cannot; of one that is
-/// larger than any known program nothing is said.
+/// Whether a program of the image carries a signature. One that is no PE file cannot.
 fn is_signed(files: &dyn Files, program: &str) -> Result<bool, BootError> {
-    match files.read_following(program, pe::LIMIT_BYTES) {
-        Ok(program) => Ok(pe::is_signed(&program.unwrap_or_default()).unwrap_or(false)),
-        Err(FilesError::TooLarge { .. }) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
+    let Some(real) = files.resolve(program) else { return Ok(false) };
+    let start = files.read_start(&real, pe::HEADERS_BYTES)?.unwrap_or_default();
+    Ok(pe::is_signed(&start).unwrap_or(false))
 }

@@ -22,6 +22,10 @@ impl<'a, V: Volume> ImageFiles<'a, V> {
     fn content(&self, object: ObjectId) -> Result<Vec<u8>, V::Error> {
         self.store.content(object)
     }
+
+    fn read_error(path: &str) -> impl FnOnce(V::Error) -> FilesError {
+        |source| FilesError::Read { path: path.to_owned(), source: Box::new(source) }
+    }
 }
 
 impl<V: Volume> Store<V> {
@@ -49,8 +53,14 @@ impl<V: Volume> Store<V> {
 
     /// The content of a regular file or the target of a link.
     pub fn content(&self, id: ObjectId) -> Result<Vec<u8>, V::Error> {
+        self.content_start(id, usize::MAX)
+    }
+
+    /// The first bytes of that, at most `len` of them.
+    fn content_start(&self, id: ObjectId, len: usize) -> Result<Vec<u8>, V::Error> {
         let object = self.object(id);
-        let mut bytes = vec![0; usize::try_from(object.len_bytes).unwrap_or(usize::MAX)];
+        let len = usize::try_from(object.len_bytes).map_or(len, |whole| whole.min(len));
+        let mut bytes = vec![0; len];
         let mut done = 0;
         while done < bytes.len() {
             let offset = u64::try_from(done).unwrap_or(u64::MAX);
@@ -95,8 +105,14 @@ impl<V: Volume> Files for ImageFiles<'_, V> {
             let (path, len_bytes) = (path.to_owned(), object.len_bytes);
             return Err(FilesError::TooLarge { path, len_bytes, limit_bytes });
         }
-        let read = self.content(*id);
-        read.map(Some)
-            .map_err(|source| FilesError::Read { path: path.to_owned(), source: Box::new(source) })
+        self.content(*id).map(Some).map_err(Self::read_error(path))
+    }
+
+    fn read_start(&self, path: &str, len: usize) -> Result<Option<Vec<u8>>, FilesError> {
+        let Some(Node::File(id)) = self.tree.get(path) else { return Ok(None) };
+        if !self.store.object(*id).is_regular {
+            return Ok(None);
+        }
+        self.store.content_start(*id, len).map(Some).map_err(Self::read_error(path))
     }
 }

@@ -13,6 +13,8 @@ use super::bytes::{part, u16_at, u32_at, u64_at};
 
 /// The most that is read of a binary.
 pub const LIMIT_BYTES: u64 = 64 << 20;
+/// The headers of any program are within so many bytes from its start.
+pub const HEADERS_BYTES: usize = 64 << 10;
 
 /// Why a file is no GRUB binary.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl GrubBinary {
 /// Whether a PE file has a signature for Secure Boot; whose, and whether it is right, is not looked at.
 ///
 /// Kernels are PE files too: those for x86 with an EFI stub, and `Image` for ARM unless it is
-/// compressed, when it has no PE header.
+/// compressed, when it has no PE header. The first [`HEADERS_BYTES`] of the file are enough.
 pub fn is_signed(file: &[u8]) -> Result<bool, PeError> {
     const COFF_LEN: u64 = 24;
     const CERTIFICATES: usize = 4;
