@@ -218,14 +218,17 @@ impl<V: Volume> Store<V> {
         file: &'f mut Incoming<V::Open>,
     ) -> Result<(&mut V, &'f mut Streamed<V::Open>), Error> {
         if file.open.is_none() {
-            let waiting = self.window.take_from(file.start);
-            self.settle()?;
+            let mut window = std::mem::take(&mut self.window);
+            self.place_all(&window)?;
             let hasher = object::file_hasher(self.meta(file.meta), Header::Regular);
             let open = self.volume.begin().map_err(Error::volume(&file.path))?;
             let streamed = file.open.insert(Streamed { open, hasher, len_bytes: 0 });
-            streamed.take(&waiting);
-            let appended = self.volume.append(&mut streamed.open, &waiting);
+            let arrived = window.arrived(file.start);
+            streamed.take(arrived);
+            let appended = self.volume.append(&mut streamed.open, arrived);
             appended.map_err(Error::volume(&file.path))?;
+            window.clear();
+            self.window = window;
         }
         Ok((&mut self.volume, file.open.as_mut().expect("opened above")))
     }
@@ -288,6 +291,13 @@ impl<V: Volume> Store<V> {
             return Ok(());
         }
         let mut window = std::mem::take(&mut self.window);
+        self.place_all(&window)?;
+        window.clear();
+        self.window = window;
+        Ok(())
+    }
+
+    fn place_all(&mut self, window: &Window) -> Result<(), Error> {
         for Checked { item, checksum, content } in window.checked()? {
             self.objects[index(item.id.0)] = match self.by_checksum.get(&checksum) {
                 Some(known) => Slot::Same(*known),
@@ -297,8 +307,6 @@ impl<V: Volume> Store<V> {
                 }
             };
         }
-        window.clear();
-        self.window = window;
         Ok(())
     }
 

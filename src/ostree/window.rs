@@ -64,9 +64,9 @@ impl Window {
         self.content.extend_from_slice(bytes);
     }
 
-    /// Gives back what the file that began at `start` brought so far.
-    pub(super) fn take_from(&mut self, start: usize) -> Vec<u8> {
-        self.content.split_off(start)
+    /// What the file that began at `start` brought so far.
+    pub(super) fn arrived(&self, start: usize) -> &[u8] {
+        &self.content[start..]
     }
 
     /// The content from `start` on is that of `item`.
