@@ -35,7 +35,7 @@ pub mod vhdx;
 pub mod vmdk;
 pub mod zst;
 
-pub use blocks::{Follower, Known, blocks_digest};
+pub use blocks::{Follower, Known, blocks_digest, blocks_digest_knowing};
 pub use extents::Extents;
 
 use std::fs::File;

@@ -35,12 +35,22 @@ const MAX_READERS: usize = 16;
 
 /// SHA-256 over a record of every block of 64 KiB of the disk that is not all zeros, in order: its
 /// offset in bytes (64 bits, little-endian), then the SHA-256 of its bytes. A last block may be
-/// short. Blocks that are `known` are not read.
+/// short.
 pub fn blocks_digest(
     file: &File,
     size: ByteLen,
     threads: usize,
+    cancel: &Cancel,
+) -> Result<Sha256Digest, FormatError> {
+    blocks_digest_knowing(&Known::new(), file, size, threads, cancel)
+}
+
+/// The same, where some blocks are known and need not be read.
+pub fn blocks_digest_knowing(
     known: &Known,
+    file: &File,
+    size: ByteLen,
+    threads: usize,
     cancel: &Cancel,
 ) -> Result<Sha256Digest, FormatError> {
     let count = threads.clamp(1, MAX_READERS);
@@ -162,8 +172,8 @@ mod tests {
         *bytes.last_mut().unwrap() = b'y';
         dense.write_all_at(&bytes, 0).unwrap();
         let cancel = Cancel::default();
-        let digest = blocks_digest(&sparse, size, 1, &Known::new(), &cancel).unwrap();
-        assert_eq!(digest, blocks_digest(&dense, size, 2, &Known::new(), &cancel).unwrap());
+        let digest = blocks_digest(&sparse, size, 1, &cancel).unwrap();
+        assert_eq!(digest, blocks_digest(&dense, size, 2, &cancel).unwrap());
         let mut expected = Sha256::default();
         for block in [1, 5] {
             expected.update(&(BLOCK * block).to_le_bytes());
@@ -186,7 +196,7 @@ mod tests {
             expected.update(&Sha256Digest::of(block).0);
         }
         let size = ByteLen(u64::try_from(bytes.len()).unwrap());
-        let digest = blocks_digest(&file, size, 2, &Known::new(), &Cancel::default()).unwrap();
+        let digest = blocks_digest(&file, size, 2, &Cancel::default()).unwrap();
         assert_eq!(digest, expected.finish());
     }
 
@@ -199,9 +209,7 @@ mod tests {
             file.write_all_at(&[7; 5000], at * BLOCK + at).unwrap();
         }
         file.write_all_at(b"end", size.0 - 3).unwrap();
-        let digest = |threads| {
-            blocks_digest(&file, size, threads, &Known::new(), &Cancel::default()).unwrap()
-        };
+        let digest = |threads| blocks_digest(&file, size, threads, &Cancel::default()).unwrap();
         assert!((2..20).all(|threads| digest(threads) == digest(1)));
         let before = digest(3);
         file.write_all_at(b"x", SEGMENT * 5).unwrap();
@@ -214,7 +222,7 @@ mod tests {
         file.write_all_at(&[1; 100], 0).unwrap();
         let cancel = Cancel::default();
         cancel.cancel();
-        let result = blocks_digest(&file, ByteLen(BLOCK), 3, &Known::new(), &cancel);
+        let result = blocks_digest(&file, ByteLen(BLOCK), 3, &cancel);
         assert!(matches!(result, Err(FormatError::Cancelled)));
     }
 }

@@ -56,8 +56,9 @@ pub fn write(
 ) -> Result<Outcome, Error> {
     let request = inputs.request;
     let (file, size) = (disk.file.file(), disk.size);
-    let blocks = format::blocks_digest(file, size, request.threads, &disk.known, context.cancel)
-        .map_err(|source| Error::format(disk.file.target(), source))?;
+    let blocks =
+        format::blocks_digest_knowing(&disk.known, file, size, request.threads, context.cancel)
+            .map_err(|source| Error::format(disk.file.target(), source))?;
     let mut workshop = Workshop::new(&disk, inputs, context);
     for kind in &request.types {
         workshop.make(*kind)?;
