@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use super::grub::bios::Early;
 use super::grub::config::Reader;
 use super::grub::esp::Names;
 use super::grub::pe;
@@ -212,6 +213,8 @@ pub struct Target<'a> {
     pub menu: Menu,
     /// What a configuration of ours reads besides.
     pub reads: Reads,
+    /// What was begun before.
+    pub early: Option<&'a Early>,
 }
 
 /// Files of `/boot` that GRUB reads where an owner has set something. bootupd's configuration reads
@@ -266,6 +269,11 @@ pub struct BiosPlace {
     pub boot_partition: u32,
     /// Which file system that is.
     pub boot: BootPlace,
+}
+
+/// Begins what takes longest, for a disk that will probably boot so; [`plan`] decides.
+pub fn begin(files: &dyn Files, bios: Bios, early: &Early) {
+    grub::own::begin(&Deployed(files), bios, early);
 }
 
 /// Decides on the boot loader of the merged image.

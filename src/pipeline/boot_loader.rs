@@ -1,5 +1,6 @@
 //! The boot loader of the image goes to `/boot`, to the ESP, and before the partitions.
 
+use super::disk::machine;
 use super::error::Error;
 use super::further::RawFile;
 use super::import::Context;
@@ -8,7 +9,7 @@ use super::request::{Bios, BootLoader, Request};
 use crate::boot;
 use crate::boot::grub::bridge;
 use crate::boot::grub::pe::LIMIT_BYTES;
-use crate::boot::loader::{self, BiosImage, BiosPlace, BootPlace, Content, Loader};
+use crate::boot::loader::{self, BiosImage, BiosPlace, BootPlace, Content, Early, Loader};
 use crate::customize::IGNITION_KARG;
 use crate::files::{Deployed, Files};
 use crate::ostree::{self, ImageFiles, Sysroot};
@@ -23,6 +24,15 @@ use crate::volume::Volume;
 /// was made for.
 type Written = (Vec<EspFile>, Option<(ByteOffset, BiosImage)>);
 
+/// Begins what takes longest, for the disk that is likely before the image has been asked about it.
+pub(super) fn begin(files: &dyn Files, inputs: Inputs<'_>, early: &Early) {
+    let request = inputs.request;
+    let likely = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids);
+    if let (Ok(layout), true) = (likely, request.boot_loader != BootLoader::None) {
+        loader::begin(files, bios(request, &layout, &[]), early);
+    }
+}
+
 /// Decides on the boot loader; `None` when there is to be none. Only reads.
 pub(super) fn plan<V: Volume>(
     sysroot: &Sysroot<V>,
@@ -30,6 +40,7 @@ pub(super) fn plan<V: Volume>(
     inputs: Inputs<'_>,
     decisions: &Decisions,
     raw: &[RawFile],
+    early: &Early,
 ) -> Result<Option<Loader>, Error> {
     let request = inputs.request;
     if request.boot_loader == BootLoader::None || decisions.install.forgoes_boot_loader() {
@@ -44,7 +55,7 @@ pub(super) fn plan<V: Volume>(
     let vmlinuz = &decisions.kernel.vmlinuz;
     let target = loader::Target {
         skip_boot_uuid: decisions.install.skip_boot_uuid == Some(true),
-        ..target(inputs, layout, raw, &boot_uuid, vmlinuz)
+        ..target(inputs, layout, raw, &boot_uuid, vmlinuz, Some(early))
     };
     Ok(Some(loader::plan(&files, target)?))
 }
@@ -91,6 +102,7 @@ pub(super) fn target<'a>(
     raw: &[RawFile],
     boot_uuid: &'a str,
     vmlinuz: &'a str,
+    early: Option<&'a Early>,
 ) -> loader::Target<'a> {
     let request = inputs.request;
     loader::Target {
@@ -105,6 +117,7 @@ pub(super) fn target<'a>(
             console: request.settings.grub.is_some(),
             ignition: request.settings.ignition.is_some(),
         },
+        early,
     }
 }
 

@@ -17,6 +17,7 @@ use super::error::{Error, LayerError};
 use super::likely::Likely;
 use crate::boot::prepare_root::PrepareRoot;
 use crate::digest::Sha256Digest;
+use crate::files::Files;
 use crate::labels::Labels;
 use crate::ostree::encapsulated::{self, FINAL_DIFF_ID_LABEL, Part};
 use crate::ostree::{self, ImageFiles, Merge, Sysroot};
@@ -59,12 +60,14 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
-/// Imports all layers of the image; `timestamp_secs` stamps the layer commits.
+/// Imports all layers of the image; `timestamp_secs` stamps the layer commits. Whoever has something to
+/// begin with the `merged` files may do so as soon as they are known.
 pub fn import<V: Volume>(
     sysroot: &mut Sysroot<V>,
     source: &Source,
     timestamp_secs: i64,
     context: Context<'_>,
+    merged: impl FnOnce(&dyn Files),
 ) -> Result<Imported, Error> {
     let image = source.image();
     let sizes_bytes = image.layers.iter().map(|layer| layer.size_bytes).collect();
@@ -88,7 +91,7 @@ pub fn import<V: Volume>(
         }
         context.reporter.report(Event::LayerDone { layer: index });
     }
-    import.finish(timestamp_secs)
+    import.finish(timestamp_secs, merged)
 }
 
 /// Says which layer an error is about.
@@ -165,13 +168,18 @@ impl<'a, V: Volume> Import<'a, V> {
         Ok(())
     }
 
-    fn finish(mut self, timestamp_secs: i64) -> Result<Imported, Error> {
+    fn finish(
+        mut self,
+        timestamp_secs: i64,
+        merged: impl FnOnce(&dyn Files),
+    ) -> Result<Imported, Error> {
         let store = &mut self.sysroot.store;
         let (tree, warning) = self.merge.finish(store);
         if let Some(message) = warning {
             self.context.reporter.report(Event::Warning { message });
         }
         let mut tree = tree.ok_or(Error::NoLayers)?;
+        merged(&ImageFiles::new(store, &tree));
         let policy = Policy::load(&ImageFiles::new(store, &tree))?;
         let is_settled = policy.is_none() && self.likely.is_settled();
         if !self.trees.is_empty() && !is_settled {

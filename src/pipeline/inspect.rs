@@ -14,7 +14,7 @@ use super::install::{self, Inputs, Installed};
 use super::request::Request;
 use super::{Recorder, ids, open_any, plan, stamp, target};
 use super::{boot_loader, parts};
-use crate::boot::loader::{self, Loader, Notice, Origin};
+use crate::boot::loader::{self, Early, Loader, Notice, Origin};
 use crate::boot::os_release;
 use crate::boot::prepare_root::{Composefs, PrepareRoot};
 use crate::canvas::FileCanvas;
@@ -178,12 +178,19 @@ fn content(
         Ok(ext4::Writer::create(canvas, options)?)
     };
     let mut sysroot = Sysroot::create(Several::new(root), inputs.time)?;
-    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
+    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, |_| ())?;
     report.ostree.encapsulated = imported.base.is_some();
     report.ostree.base_commit = imported.base.map(|commit| commit.to_hex());
     report.selinux_policy = imported.policy.as_ref().map(|policy| policy.name().to_owned());
     facts(report, &ImageFiles::new(&sysroot.store, &imported.tree), &layout, inputs);
-    match install::deploy_imported(sysroot, imported, &mut another, inputs, context) {
+    match install::deploy_imported(
+        sysroot,
+        imported,
+        &Early::default(),
+        &mut another,
+        inputs,
+        context,
+    ) {
         Ok(installed) => deployed(report, installed, inputs, ids_of_min),
         Err(Error::Cancelled) => Err(Error::Cancelled),
         Err(error) => match error.or_disk_full(&scratch.folder) {
@@ -289,7 +296,7 @@ fn boot_loaders(
     let boot_uuid = layout.boot().uuid.to_string();
     let target = loader::Target {
         skip_boot_uuid: install.is_some_and(|install| install.skip_boot_uuid == Some(true)),
-        ..boot_loader::target(inputs, layout, &[], &boot_uuid, &kernel.vmlinuz)
+        ..boot_loader::target(inputs, layout, &[], &boot_uuid, &kernel.vmlinuz, None)
     };
     let Loader { esp, bios, origin, notices, .. } = loader::plan(files, target).ok()?;
     let is_unsigned = notices.iter().any(|notice| matches!(notice, Notice::Unsigned(_)));

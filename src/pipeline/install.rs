@@ -10,7 +10,7 @@ use super::mounts::{self, Place};
 use super::{boot_loader, bootiso, container::Container, netboot, request::Request};
 use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
-use crate::boot::loader::BiosImage;
+use crate::boot::loader::{BiosImage, Early};
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::blueprint::ImageDisk;
 use crate::config::bound_images::BoundImages;
@@ -162,21 +162,27 @@ pub(super) struct Decisions {
 }
 
 /// Installs the image into an empty volume, and into others where the layout has further file systems.
-pub fn install<V: Volume + Sync>(
+pub fn install<V: Volume>(
     volume: V,
     another: &mut Another<'_, V>,
     inputs: Inputs<'_>,
     context: Context<'_>,
 ) -> Result<Installed<Several<V>>, Error> {
     let mut sysroot = Sysroot::create(Several::new(volume), inputs.time)?;
-    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context)?;
-    deploy_imported(sysroot, imported, another, inputs, context)
+    let early = Early::default();
+    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, |files| {
+        if context.threads > 1 {
+            boot_loader::begin(files, inputs, &early);
+        }
+    })?;
+    deploy_imported(sysroot, imported, &early, another, inputs, context)
 }
 
 /// The rest of an installation, after the import.
-pub(super) fn deploy_imported<V: Volume + Sync>(
+pub(super) fn deploy_imported<V: Volume>(
     mut sysroot: Sysroot<Several<V>>,
     imported: Imported,
+    early: &Early,
     another: &mut Another<'_, V>,
     inputs: Inputs<'_>,
     context: Context<'_>,
@@ -200,17 +206,14 @@ pub(super) fn deploy_imported<V: Volume + Sync>(
     let numbered = further::add_file_systems(&mut sysroot, &decisions.layout, another)?;
     let raw = further::raw_files(&sysroot, &tree, &decisions.layout)?;
     let mount_points = further::mount_points(&decisions.places, &numbered);
-    let (boot_checksum, loader) = at_once(
-        context.threads,
-        || ostree::boot_checksum(&sysroot, &tree, &decisions.kernel.hashed()),
-        || boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw),
-    );
-    let (boot_checksum, loader) = (boot_checksum?, loader?);
+    let boot_checksum = ostree::boot_checksum(&sysroot, &tree, &decisions.kernel.hashed())?;
     let mount_points = &mount_points;
     let made = Made { tree: &tree, composefs, commit, boot_checksum, labels, mount_points };
     let (kernel_arguments, ostree) = deploy(&mut sysroot, made, inputs, &decisions)?;
     let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
     let bootiso = bootiso::plan(&sysroot, &tree, inputs, &decisions, context)?;
+    // last, as it may have been begun and takes its time
+    let loader = boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw, early)?;
     let (esp, bios) = boot_loader::write(&mut sysroot, &tree, loader, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
@@ -232,22 +235,6 @@ pub(super) fn deploy_imported<V: Volume + Sync>(
         raw,
         netboot,
         bootiso,
-    })
-}
-
-/// What both come to; on two threads if that many may work.
-fn at_once<A: Send, B>(
-    threads: usize,
-    one: impl FnOnce() -> A + Send,
-    other: impl FnOnce() -> B,
-) -> (A, B) {
-    if threads < 2 {
-        return (one(), other());
-    }
-    std::thread::scope(|scope| {
-        let one = scope.spawn(one);
-        let other = other();
-        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
     })
 }
 

@@ -91,7 +91,7 @@ pub(super) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Option<Loade
             notices.push(Notice::NoBiosComponent);
             None
         }
-        wish => can_read(grub::own::for_bios(files, wish)?, &config, wish)?
+        wish => can_read(grub::own::for_bios(files, wish, target.early)?, &config, wish)?
             .or_notice(wish, &mut notices),
     };
     let components =

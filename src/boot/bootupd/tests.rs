@@ -56,6 +56,7 @@ fn target() -> Target<'static> {
         bios: Bios::No,
         menu: Menu { timeout_secs: 1, serial: None },
         reads: Reads::default(),
+        early: None,
     }
 }
 

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::area::{self, Object, Word};
-use super::bios::{self, Parts};
+use super::bios::{self, Early, Parts};
 use super::config::{self, Grub};
 use super::efi_image;
 use super::image_error::ImageError;
@@ -66,22 +66,46 @@ pub(in crate::boot) struct Composed<I> {
     pub files: Vec<BootFile>,
 }
 
+/// What GRUB for BIOS finds of its own when it runs.
+fn bios_area(
+    modules: &Modules<'_>,
+    names: &[&str],
+    place: BiosPlace,
+) -> Result<Vec<u8>, BootError> {
+    let prefix = format!("(,gpt{}){}", place.boot_partition, place.boot.grub_directory());
+    pack(modules, Word::Bits32, names, &prefix)
+}
+
+/// Begins to compress what [`bios`] will need, if it can be composed.
+pub(super) fn begin_bios(
+    files: &dyn Files,
+    place: BiosPlace,
+    early: &Early,
+) -> Result<(), BootError> {
+    let Some(modules) = Modules::find(files, Platform::I386Pc)? else { return Ok(()) };
+    let (_, names) = choose(&modules, &["biosdisk"])?;
+    let area = bios_area(&modules, &names, place)?;
+    let payload = bios::payload(&modules.file("kernel.img")?, &area);
+    early.start(payload.map_err(|problem| image_error(&modules, problem))?);
+    Ok(())
+}
+
 /// GRUB for BIOS; `None` when the image has no modules for it.
 pub(super) fn bios(
     files: &dyn Files,
     place: BiosPlace,
+    early: &Early,
 ) -> Result<Option<Composed<BiosImage>>, BootError> {
     let Some(modules) = Modules::find(files, Platform::I386Pc)? else { return Ok(None) };
     let (grub, names) = choose(&modules, &["biosdisk"])?;
-    let prefix = format!("(,gpt{}){}", place.boot_partition, place.boot.grub_directory());
-    let area = pack(&modules, Word::Bits32, &names, &prefix)?;
+    let area = bios_area(&modules, &names, place)?;
     let [kernel, diskboot, decompressor, boot] =
         ["kernel.img", "diskboot.img", "lzma_decompress.img", "boot.img"]
             .map(|name| modules.file(name));
     let (kernel, diskboot, decompressor) = (kernel?, diskboot?, decompressor?);
     let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
     let in_image = |problem| image_error(&modules, problem);
-    let core = bios::core_image(parts, &area).map_err(in_image)?;
+    let core = bios::core_image(parts, &area, early).map_err(in_image)?;
     if u64::try_from(core.len()).map_or(true, |len| len > place.len.0) {
         let limit = usize::try_from(place.len.0).unwrap_or(usize::MAX);
         let what = "the core image for the BIOS boot partition";

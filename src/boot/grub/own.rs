@@ -13,6 +13,7 @@ use super::super::BootError;
 use super::super::loader::{
     Bios, BiosImage, BootFile, Content, Loader, Notice, Origin, Target, Uefi,
 };
+use super::bios::Early;
 use super::composed::Composed;
 use super::config::{self, Grub};
 use super::esp::{Found, Names};
@@ -31,7 +32,7 @@ struct ForUefi {
 /// Decides on the boot loader of the deployed image.
 pub(in crate::boot) fn plan(files: &dyn Files, target: Target<'_>) -> Result<Loader, BootError> {
     let uefi = for_uefi(files, target)?;
-    let bios = for_bios(files, target.bios)?;
+    let bios = for_bios(files, target.bios, target.early)?;
     let mut notices = Vec::new();
     let bios = match (&uefi, bios) {
         (None, ForBios::Not) => return Err(esp::nothing(files, target.arch)),
@@ -94,17 +95,32 @@ impl ForBios {
 }
 
 /// GRUB for BIOS, where it is wanted.
-pub(in crate::boot) fn for_bios(files: &dyn Files, wish: Bios) -> Result<ForBios, BootError> {
+pub(in crate::boot) fn for_bios(
+    files: &dyn Files,
+    wish: Bios,
+    early: Option<&Early>,
+) -> Result<ForBios, BootError> {
+    let none = Early::default();
+    let early = early.unwrap_or(&none);
     let composed = match wish {
         Bios::No | Bios::Never(_) => return Ok(ForBios::Not),
-        Bios::Demanded(place) => Some(composed::bios(files, place)?.ok_or_else(composed::no_bios)?),
-        Bios::IfPossible(place) => match composed::bios(files, place) {
+        Bios::Demanded(place) => {
+            Some(composed::bios(files, place, early)?.ok_or_else(composed::no_bios)?)
+        }
+        Bios::IfPossible(place) => match composed::bios(files, place, early) {
             Ok(composed) => composed,
             Err(BootError::Files(error)) => return Err(error.into()),
             Err(why) => return Ok(ForBios::Impossible(why)),
         },
     };
     Ok(composed.map_or(ForBios::Not, |composed| ForBios::Composed(Box::new(composed))))
+}
+
+/// Begins what takes longest in making GRUB for BIOS. What is wrong with it is told when it is made.
+pub(in crate::boot) fn begin(files: &dyn Files, wish: Bios, early: &Early) {
+    if let Bios::Demanded(place) | Bios::IfPossible(place) = wish {
+        let _ = composed::begin_bios(files, place, early);
+    }
 }
 
 fn for_uefi(files: &dyn Files, target: Target<'_>) -> Result<Option<ForUefi>, BootError> {

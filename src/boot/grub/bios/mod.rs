@@ -36,11 +36,13 @@ use crate::units::Lba;
 
 mod cd;
 mod compress;
+mod early;
 mod hybrid;
 mod kernel;
 mod sectors;
 
 pub use cd::{CdImage, cd_image};
+pub use early::Early;
 pub use hybrid::HybridCode;
 pub use kernel::payload;
 pub use sectors::{BOOT_CODE_LEN, boot_code};
@@ -67,11 +69,11 @@ pub struct Parts<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoreImage(Vec<u8>);
 
-/// Composes the core that has this module area, of 32-bit words.
-pub fn core_image(parts: Parts<'_>, area: &[u8]) -> Result<CoreImage, ImageError> {
+/// Composes the core that has this module area, of 32-bit words; its payload may be compressed already.
+pub fn core_image(parts: Parts<'_>, area: &[u8], early: &Early) -> Result<CoreImage, ImageError> {
     let payload = payload(parts.kernel, area)?;
     within("GRUB with its modules", payload.len(), PAYLOAD_LIMIT)?;
-    let stream = compress::compress(&payload);
+    let stream = early.stream(&payload);
     let mut rest = decompressor(parts.decompressor, stream.len(), payload.len())?;
     rest.extend(stream);
     within("GRUB with its modules, compressed,", rest.len(), LOADED_LIMIT)?;

@@ -49,6 +49,7 @@ fn target(bios: Bios) -> Target<'static> {
         bios,
         menu,
         reads: Reads::default(),
+        early: None,
     }
 }
 
