@@ -178,6 +178,8 @@ impl<V: Volume> Store<V> {
     }
 
     /// Starts a regular file; `path` is for messages. It must get the checksum that is expected of it.
+    /// Until it is finished or has failed, nothing else may be asked of the store; and after an error,
+    /// nothing at all.
     pub fn begin(
         &mut self,
         path: &str,
@@ -302,8 +304,9 @@ impl<V: Volume> Store<V> {
             self.objects[index(item.id.0)] = match self.by_checksum.get(&checksum) {
                 Some(known) => Slot::Same(*known),
                 None => {
+                    let object = self.place(item, checksum, content)?;
                     self.by_checksum.insert(checksum, item.id);
-                    Slot::Object(self.place(item, checksum, content)?)
+                    Slot::Object(object)
                 }
             };
         }

@@ -14,7 +14,7 @@ use crate::tree::{MetaId, ObjectId};
 
 /// Files up to this length wait; larger ones are hashed while they arrive, and nothing waits for them.
 pub const WINDOW_BYTES: usize = 4 << 20;
-/// How much content is gathered, unless there are too many files. Twice as much would be hashed a tenth
+/// How much is gathered, unless there are too many files. Twice as much would be hashed a tenth
 /// faster, half as much a tenth slower.
 const ENOUGH_BYTES: usize = 8 << 20;
 const ENOUGH_FILES: usize = 8192;
@@ -25,6 +25,8 @@ pub(super) struct Window {
     items: Vec<Item>,
     /// Contents, one after the other, of what waits and of the file that is arriving.
     content: Vec<u8>,
+    /// What the items take besides: attributes and paths may be long.
+    besides_bytes: usize,
 }
 
 /// A file or link that is complete.
@@ -71,11 +73,12 @@ impl Window {
 
     /// The content from `start` on is that of `item`.
     pub(super) fn push(&mut self, start: usize, item: Item) {
+        self.besides_bytes += item.header.len() + item.path.len();
         self.items.push(Item { content: start..self.content.len(), ..item });
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.content.len() >= ENOUGH_BYTES || self.items.len() >= ENOUGH_FILES
+        self.content.len() + self.besides_bytes >= ENOUGH_BYTES || self.items.len() >= ENOUGH_FILES
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -100,6 +103,7 @@ impl Window {
     pub(super) fn clear(&mut self) {
         self.items.clear();
         self.content.clear();
+        self.besides_bytes = 0;
     }
 
     fn content(&self, item: &Item) -> &[u8] {
@@ -132,5 +136,27 @@ impl Item {
         is_regular: bool,
     ) -> Self {
         Self { id, path, meta, header, expected, is_regular, content: 0..0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_and_paths_count() {
+        let item = || {
+            let header = vec![0; 1 << 20];
+            Item::new(ObjectId(0), "p".repeat(1 << 10), MetaId(0), header, None, true)
+        };
+        let mut window = Window::default();
+        for _ in 0..7 {
+            window.push(0, item());
+        }
+        assert!(!window.is_full());
+        window.push(0, item());
+        assert!(window.is_full());
+        window.clear();
+        assert!(!window.is_full() && window.is_empty());
     }
 }
