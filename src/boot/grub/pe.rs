@@ -13,7 +13,7 @@ use super::bytes::{part, u16_at, u32_at, u64_at};
 
 /// The most that is read of a binary.
 pub const LIMIT_BYTES: u64 = 64 << 20;
-/// The headers of any program are within so many bytes from its start.
+/// The headers of all programs that are known are within so many bytes from their start.
 pub const HEADERS_BYTES: usize = 64 << 10;
 
 /// Why a file is no GRUB binary.

@@ -8,14 +8,28 @@ use std::thread::JoinHandle;
 
 use super::compress::compress;
 
-/// A payload that is being compressed on a thread of its own, or none.
+/// A payload that is being compressed on a thread of its own, or none. The thread ends before this does.
 #[derive(Debug, Default)]
 pub struct Early(Mutex<Option<Started>>);
 
 #[derive(Debug)]
 struct Started {
     payload: Vec<u8>,
-    thread: JoinHandle<Vec<u8>>,
+    thread: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Started {
+    /// The stream; `None` when the thread has panicked.
+    fn finish(mut self) -> Option<Vec<u8>> {
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // What nobody wants may have panicked as well.
+        drop(self.thread.take().map(JoinHandle::join));
+    }
 }
 
 impl Early {
@@ -25,15 +39,18 @@ impl Early {
         let thread = std::thread::Builder::new().name("compress".to_owned());
         // without a thread it is compressed when it is asked for
         let started = thread.spawn(move || compress(&bytes)).ok();
-        let started = started.map(|thread| Started { payload, thread });
+        let started = started.map(|thread| Started { payload, thread: Some(thread) });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = started;
     }
 
     /// The stream of `payload`.
     pub(super) fn stream(&self, payload: &[u8]) -> Vec<u8> {
         let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let expected = started.filter(|started| started.payload == payload);
-        let stream = expected.and_then(|started| started.thread.join().ok());
+        let stream = match started {
+            Some(started) if started.payload == payload => started.finish(),
+            // its thread is waited for when this one is done
+            _unexpected => Some(compress(payload)),
+        };
         stream.unwrap_or_else(|| compress(payload))
     }
 }

@@ -8,7 +8,7 @@ use object::LittleEndian;
 use object::elf::{EM_386, ET_EXEC, FileHeader32, SHF_ALLOC, SHT_NOBITS};
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 
-use super::{ImageError, verify, within};
+use super::{ImageError, PAYLOAD_LIMIT, verify, within};
 
 /// Where the kernel runs.
 const START: usize = 0x9000;
@@ -19,6 +19,7 @@ const END: usize = 0x6_8000;
 pub fn payload(kernel: &[u8], area: &[u8]) -> Result<Vec<u8>, ImageError> {
     let mut payload = flat(kernel)?;
     payload.extend(area);
+    within("GRUB with its modules", payload.len(), PAYLOAD_LIMIT)?;
     Ok(payload)
 }
 

@@ -72,7 +72,6 @@ pub struct CoreImage(Vec<u8>);
 /// Composes the core that has this module area, of 32-bit words; its payload may be compressed already.
 pub fn core_image(parts: Parts<'_>, area: &[u8], early: &Early) -> Result<CoreImage, ImageError> {
     let payload = payload(parts.kernel, area)?;
-    within("GRUB with its modules", payload.len(), PAYLOAD_LIMIT)?;
     let stream = early.stream(&payload);
     let mut rest = decompressor(parts.decompressor, stream.len(), payload.len())?;
     rest.extend(stream);
