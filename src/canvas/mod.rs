@@ -78,9 +78,9 @@ impl FileCanvas {
 
     /// Gives the file this length.
     pub fn set_len(&self, len: ByteLen) -> io::Result<()> {
-        self.file.set_len(len.0)?;
+        let set = self.file.set_len(len.0);
         self.touched(len.0..u64::MAX);
-        Ok(())
+        set
     }
 
     /// The file.
@@ -117,7 +117,10 @@ impl FileCanvas {
                 ) => {
                     break;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.touched(to.0..to.0.saturating_add(len.0));
+                    return Err(error.into());
+                }
             }
         }
         self.touched(to.0..to.0.saturating_add(done));
@@ -127,10 +130,10 @@ impl FileCanvas {
 
 impl Canvas for FileCanvas {
     fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset.0)?;
+        let written = self.file.write_all_at(bytes, offset.0);
         let len = u64::try_from(bytes.len()).map_err(io::Error::other)?;
         self.touched(offset.0..offset.0.saturating_add(len));
-        Ok(())
+        written
     }
 
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
