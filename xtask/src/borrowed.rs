@@ -17,7 +17,7 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail, ensure};
 use bootc_image_fixtures::cache::{self, Recipe};
 use bootc_image_fixtures::forky;
-use serde_json::Value;
+use bootc_image_fixtures::registry::first_layer;
 
 const TOOLS: &str = "composefs-tools";
 const PACKAGE: &str = "composefs";
@@ -173,15 +173,4 @@ fn contexts_of(layout: &Path) -> Result<PathBuf> {
     let contexts = entry.join(BELOW);
     ensure!(contexts.join("file_contexts").is_file(), "the forky fixture has no file_contexts");
     Ok(contexts)
-}
-
-fn first_layer(layout: &Path) -> Result<PathBuf> {
-    let json = |path: &Path| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(path)?)?) };
-    let blob = |descriptor: &Value| {
-        let digest = descriptor["digest"].as_str().context("a descriptor has no digest")?;
-        Ok::<_, anyhow::Error>(layout.join("blobs").join(digest.replace(':', "/")))
-    };
-    let index = json(&layout.join("index.json"))?;
-    let manifest = json(&blob(&index["manifests"][0])?)?;
-    blob(&manifest["layers"][0])
 }
