@@ -151,9 +151,8 @@ impl Canvas for FileCanvas {
 
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
         if self.file.metadata()?.len() > offset.0 {
-            self.file.set_len(offset.0)?;
+            self.set_len(ByteLen(offset.0))?;
         }
-        self.touched(offset.0..u64::MAX);
         Ok(())
     }
 
