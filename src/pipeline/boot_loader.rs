@@ -1,6 +1,6 @@
 //! The boot loader of the image goes to `/boot`, to the ESP, and before the partitions.
 
-use super::disk::machine;
+use super::disk::likely_layout;
 use super::error::Error;
 use super::further::RawFile;
 use super::import::Context;
@@ -27,8 +27,7 @@ type Written = (Vec<EspFile>, Option<(ByteOffset, BiosImage)>);
 /// Begins what takes longest, for the disk that is likely before the image has been asked about it.
 pub(super) fn begin(files: &dyn Files, inputs: Inputs<'_>, early: &Early) {
     let request = inputs.request;
-    let likely = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids);
-    if let (Ok(layout), true) = (likely, request.boot_loader != BootLoader::None) {
+    if let (Ok(layout), true) = (likely_layout(inputs), request.boot_loader != BootLoader::None) {
         loader::begin(files, bios(request, &layout, &[]), early);
     }
 }

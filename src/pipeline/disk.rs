@@ -51,6 +51,12 @@ pub(super) fn machine(request: &Request) -> Machine {
     }
 }
 
+/// The partitions as far as they are known before the image is.
+pub(super) fn likely_layout(inputs: Inputs<'_>) -> Result<Layout, PlanError> {
+    let request = inputs.request;
+    Ok(Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)?)
+}
+
 /// Makes the disk.
 pub fn make(inputs: Inputs<'_>, context: Context<'_>) -> Result<Disk, Error> {
     let request = inputs.request;
@@ -98,9 +104,7 @@ pub(super) fn fill(
     context: Context<'_>,
 ) -> Result<Filled, Error> {
     let request = inputs.request;
-    // as far as it is known before the image is
-    let likely = Layout::plan(request.layout.as_ref(), machine(request), inputs.ids)
-        .map_err(PlanError::from)?;
+    let likely = likely_layout(inputs)?;
     // goes before the file does, and the folders that were made for that
     let mut waiting = Waiting::new(path, inputs.time);
     let in_error = |source| Error::Canvas { path: path.to_owned(), source };

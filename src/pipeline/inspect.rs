@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{machine, root_options};
+use super::disk::{likely_layout, root_options};
 use super::error::Error;
 use super::import::{Context, import};
 use super::install::{self, Inputs, Installed};
@@ -28,7 +28,6 @@ use crate::inspect::model::{
 };
 use crate::inspect::{CommitFacts, Knowledge, Scratch, selinux_config};
 use crate::ostree::{self, ImageFiles, Sysroot};
-use crate::plan::PlanError;
 use crate::plan::ids::Ids;
 use crate::plan::layout::{Ext4, Layout};
 use crate::plan::platform;
@@ -169,8 +168,7 @@ fn content(
     context: Context<'_>,
 ) -> Result<(), Error> {
     let canvas = FileCanvas::new(Arc::new(scratch.file()?));
-    let layout = Layout::plan(inputs.request.layout.as_ref(), machine(inputs.request), inputs.ids)
-        .map_err(PlanError::from)?;
+    let layout = likely_layout(inputs)?;
     let root = ext4::Writer::create(canvas, root_options(&layout, inputs))?;
     let mut another = |planned: &Ext4, least| {
         let canvas = FileCanvas::new(Arc::new(scratch.file()?));
