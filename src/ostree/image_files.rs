@@ -1,7 +1,7 @@
 //! The merged tree as [`Files`], for those who look for kernels and configuration in it.
 
 use super::error::Error;
-use super::store::Store;
+use super::store::{Object, Store};
 use crate::files::{FileKind, Files, FilesError};
 use crate::tree::{Directory, Node, ObjectId};
 use crate::volume::Volume;
@@ -21,6 +21,13 @@ impl<'a, V: Volume> ImageFiles<'a, V> {
 
     fn content(&self, object: ObjectId) -> Result<Vec<u8>, V::Error> {
         self.store.content(object)
+    }
+
+    /// The object of the regular file at `path`.
+    fn regular(&self, path: &str) -> Option<(ObjectId, Object)> {
+        let Node::File(id) = self.tree.get(path)? else { return None };
+        let object = self.store.object(*id);
+        object.is_regular.then_some((*id, object))
     }
 
     fn read_error(path: &str) -> impl FnOnce(V::Error) -> FilesError {
@@ -96,23 +103,16 @@ impl<V: Volume> Files for ImageFiles<'_, V> {
     }
 
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, FilesError> {
-        let Some(Node::File(id)) = self.tree.get(path) else { return Ok(None) };
-        let object = self.store.object(*id);
-        if !object.is_regular {
-            return Ok(None);
-        }
+        let Some((id, object)) = self.regular(path) else { return Ok(None) };
         if object.len_bytes > limit_bytes {
             let (path, len_bytes) = (path.to_owned(), object.len_bytes);
             return Err(FilesError::TooLarge { path, len_bytes, limit_bytes });
         }
-        self.content(*id).map(Some).map_err(Self::read_error(path))
+        self.content(id).map(Some).map_err(Self::read_error(path))
     }
 
     fn read_start(&self, path: &str, len: usize) -> Result<Option<Vec<u8>>, FilesError> {
-        let Some(Node::File(id)) = self.tree.get(path) else { return Ok(None) };
-        if !self.store.object(*id).is_regular {
-            return Ok(None);
-        }
-        self.store.content_start(*id, len).map(Some).map_err(Self::read_error(path))
+        let Some((id, _)) = self.regular(path) else { return Ok(None) };
+        self.store.content_start(id, len).map(Some).map_err(Self::read_error(path))
     }
 }
