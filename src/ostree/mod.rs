@@ -56,4 +56,6 @@ pub use window::WINDOW_BYTES;
 #[cfg(test)]
 mod mount_tests;
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;
