@@ -82,6 +82,12 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// How much is pending or comes after that, but for padding.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn left_bytes(&self) -> usize {
+        self.pending().as_flattened().len() + self.rest.len()
+    }
+
     /// Passes over the first `count` of the pending blocks.
     pub(super) fn advance(&mut self, count: usize) {
         match &mut self.run {
