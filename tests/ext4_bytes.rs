@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bootc_image::canvas::MemoryCanvas;
-use bootc_image::fs::ext4::{Options, Writer};
+use bootc_image::fs::ext4::{Error, Options, Writer};
 use bootc_image::units::{ByteLen, GIB, MIB};
 use bootc_image::volume::{Meta, Timestamp, Volume, Xattrs};
 
@@ -68,4 +68,50 @@ fn content_is_copied_while_it_is_written() {
     let link = writer.symlink(&meta, b"target").unwrap();
     assert_eq!(writer.read_at(link, 2, &mut read).unwrap(), 4);
     assert_eq!(&read[..4], b"rget");
+}
+
+/// Lengths around blocks and what is written at a time; the last one reaches past the head of a group.
+const LENS: [usize; 9] = [0, 1, 4096, 4097, 100_000, 0, (3 << 20) + 5, 1 << 20, (140 << 20) + 1];
+
+fn volume() -> Writer<MemoryCanvas> {
+    let options = Options { growth_limit: ByteLen(GIB), ..Options::default() };
+    Writer::create(MemoryCanvas::default(), options).unwrap()
+}
+
+#[test]
+fn content_may_come_later() {
+    let meta = Meta::root_owned(0o644);
+    let bytes: Vec<u8> = (0..=250).cycle().take(141 << 20).collect();
+    let (mut at_once, mut later) = (volume(), volume());
+    let mut contents = Vec::new();
+    for (n, len) in LENS.into_iter().enumerate() {
+        let (name, content) = (n.to_string(), &bytes[n..][..len]);
+        let file = at_once.file(&meta, content).unwrap();
+        at_once.link(at_once.root(), name.as_bytes(), file).unwrap();
+        let file = later.reserve(&meta, u64::try_from(len).unwrap()).unwrap();
+        later.link(later.root(), name.as_bytes(), file).unwrap();
+        contents.push((file, content));
+    }
+    later.fill(&contents[..3]).unwrap();
+    later.fill(&contents[3..]).unwrap();
+    for (file, content) in contents {
+        let mut read = vec![9; content.len() + 1];
+        assert_eq!(later.read_at(file, 0, &mut read).unwrap(), content.len());
+        assert!(read[..content.len()] == *content);
+    }
+    let finished =
+        |writer: Writer<MemoryCanvas>| writer.finish(ByteLen(200 * MIB)).unwrap().1.bytes;
+    assert!(finished(at_once) == finished(later));
+}
+
+#[test]
+fn content_must_be_as_long_as_said() {
+    let mut writer = volume();
+    let meta = Meta::root_owned(0o644);
+    let file = writer.reserve(&meta, 5).unwrap();
+    let link = writer.symlink(&meta, b"12345").unwrap();
+    for contents in [(file, &b"1234"[..]), (file, b"123456"), (link, b"12345")] {
+        assert!(matches!(writer.fill(&[contents]), Err(Error::Misuse { .. })));
+    }
+    writer.fill(&[(file, b"12345")]).unwrap();
 }

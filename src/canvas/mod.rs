@@ -12,7 +12,7 @@ pub use device::{DeviceCanvas, HEAD_BYTES, VerifyError, Written};
 pub use ranges::Ranges;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -24,6 +24,12 @@ pub trait Canvas {
     /// Writes all of `bytes` at `offset`, growing the canvas when it ends before.
     fn write_at(&mut self, offset: ByteOffset, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes `parts`, one after the other, from `offset` on.
+    fn write_parts_at(&mut self, offset: ByteOffset, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+        self.write_at(offset, &parts.concat())
+    }
+
     /// Fills `buffer` from `offset`. What was never written, or lies past the end, reads as zeros.
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()>;
 
@@ -33,6 +39,9 @@ pub trait Canvas {
     /// Makes `len` bytes from `offset` on zeros, giving their space back where that is possible.
     fn discard(&mut self, offset: ByteOffset, len: ByteLen) -> io::Result<()>;
 }
+
+/// What the system takes in one call (`IOV_MAX`).
+const MOST_PARTS: usize = 1024;
 
 fn write_zeros<C: Canvas>(canvas: &mut C, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -136,6 +145,14 @@ impl Canvas for FileCanvas {
         written
     }
 
+    fn write_parts_at(&mut self, offset: ByteOffset, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let len = u64::try_from(len).map_err(io::Error::other)?;
+        let written = write_parts(&self.file, offset.0, parts);
+        self.touched(offset.0..offset.0.saturating_add(len));
+        written
+    }
+
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
         let mut done = 0;
         while done < buffer.len() {
@@ -169,6 +186,32 @@ impl Canvas for FileCanvas {
             }
         }
     }
+}
+
+fn write_parts(file: &File, mut offset: u64, mut parts: &[IoSlice<'_>]) -> io::Result<()> {
+    while !parts.is_empty() {
+        let some = &parts[..parts.len().min(MOST_PARTS)];
+        let mut written = match rustix::io::pwritev(file, some, offset) {
+            Err(rustix::io::Errno::INTR) => continue,
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            result => result?,
+        };
+        offset += u64::try_from(written).map_err(io::Error::other)?;
+        while let Some((part, later)) = parts.split_first()
+            && written >= part.len()
+        {
+            written -= part.len();
+            parts = later;
+        }
+        // A part of which only the start was written.
+        if let Some((part, later)) = parts.split_first().filter(|_| written > 0) {
+            let rest = &part[written..];
+            file.write_all_at(rest, offset)?;
+            offset += u64::try_from(rest.len()).map_err(io::Error::other)?;
+            parts = later;
+        }
+    }
+    Ok(())
 }
 
 /// A canvas in memory, for tests and small file systems.
@@ -236,6 +279,11 @@ impl<C: Canvas> Canvas for Window<C> {
         self.inner.write_at(place, bytes)
     }
 
+    fn write_parts_at(&mut self, offset: ByteOffset, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let place = self.place(offset)?;
+        self.inner.write_parts_at(place, parts)
+    }
+
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
         self.inner.read_at(self.place(offset)?, buffer)
     }
@@ -284,5 +332,21 @@ mod tests {
         let mut read = [9; 4];
         canvas.read_at(ByteOffset(0), &mut read).unwrap();
         assert_eq!(&read, b"ab\0\0");
+    }
+
+    #[test]
+    fn parts_are_written_one_after_the_other() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let bytes: Vec<u8> = (0..=250).cycle().take(70_000).collect();
+        let parts: Vec<_> = bytes.chunks(13).map(IoSlice::new).collect();
+        assert!(parts.len() > 5 * MOST_PARTS);
+        let mut canvas = FileCanvas::new(file);
+        canvas.write_parts_at(ByteOffset(7), &parts).unwrap();
+        let mut memory = MemoryCanvas::default();
+        memory.write_parts_at(ByteOffset(7), &parts).unwrap();
+        let mut read = vec![9; 70_010];
+        canvas.read_at(ByteOffset(0), &mut read).unwrap();
+        assert!(read == [&[0; 7], &*bytes, &[0; 3]].concat());
+        assert!(memory.bytes == [&[0; 7], &*bytes].concat());
     }
 }

@@ -300,20 +300,22 @@ impl<V: Volume> Store<V> {
     }
 
     fn place_all(&mut self, window: &Window) -> Result<(), Error> {
+        let mut contents = Vec::new();
         for Checked { item, checksum, content } in window.checked()? {
             self.objects[index(item.id.0)] = match self.by_checksum.get(&checksum) {
                 Some(known) => Slot::Same(*known),
                 None => {
                     let object = self.place(item, checksum, content)?;
                     self.by_checksum.insert(checksum, item.id);
+                    contents.extend(item.is_regular.then_some((object.inode, content)));
                     Slot::Object(object)
                 }
             };
         }
-        Ok(())
+        self.volume.fill(&contents).map_err(Error::volume("objects"))
     }
 
-    /// Puts what is in the window into the volume.
+    /// Puts what is in the window into the volume, but for the content of files.
     fn place(
         &mut self,
         item: &Item,
@@ -321,15 +323,15 @@ impl<V: Volume> Store<V> {
         content: &[u8],
     ) -> Result<Object, Error> {
         let Item { meta, is_regular, .. } = *item;
+        let len_bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
         let inode = if is_regular {
             let inode_meta = self.metas[index(meta.0)].clone();
-            self.volume.file(&inode_meta, content)
+            self.volume.reserve(&inode_meta, len_bytes)
         } else {
             let inode_meta = self.inode_meta(meta, false);
             self.volume.symlink(&inode_meta, content)
         };
         let inode = inode.map_err(Error::volume(&item.path))?;
-        let len_bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
         Ok(Object { checksum, inode, meta, is_regular, len_bytes })
     }
 

@@ -1,7 +1,7 @@
 //! What a disk is laid out on: a file that grows with what is written, or a device that was used before.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -84,6 +84,13 @@ impl Canvas for Ground {
         match self {
             Self::File(canvas) => canvas.write_at(offset, bytes),
             Self::Device(canvas) => canvas.write_at(offset, bytes),
+        }
+    }
+
+    fn write_parts_at(&mut self, offset: ByteOffset, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        match self {
+            Self::File(canvas) => canvas.write_parts_at(offset, parts),
+            Self::Device(canvas) => canvas.write_parts_at(offset, parts),
         }
     }
 

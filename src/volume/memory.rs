@@ -47,6 +47,9 @@ pub enum MemoryError {
     /// The inode has names, or is a directory, and cannot be forgotten.
     #[error("inode {0:?} is in use")]
     InUse(Inode),
+    /// The inode is no regular file of the content's length.
+    #[error("inode {0:?} was not reserved for this content")]
+    NotReserved(Inode),
     /// The name is in use.
     #[error("the name `{0}` exists")]
     Exists(String),
@@ -122,6 +125,23 @@ impl Volume for MemoryVolume {
             return Err(MemoryError::InUse(inode));
         }
         node.content = Content::Forgotten;
+        Ok(())
+    }
+
+    fn reserve(&mut self, meta: &Meta, len_bytes: u64) -> Result<Inode, MemoryError> {
+        let len = usize::try_from(len_bytes).map_err(|_| MemoryError::TooLarge)?;
+        self.add(meta, Content::Regular(vec![0; len]))
+    }
+
+    fn fill(&mut self, contents: &[(Inode, &[u8])]) -> Result<(), MemoryError> {
+        for (inode, bytes) in contents {
+            match &mut self.node_mut(*inode).content {
+                Content::Regular(content) if content.len() == bytes.len() => {
+                    content.copy_from_slice(bytes);
+                }
+                _ => return Err(MemoryError::NotReserved(*inode)),
+            }
+        }
         Ok(())
     }
 

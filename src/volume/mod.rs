@@ -115,6 +115,14 @@ pub trait Volume {
     /// come back for the next inode.
     fn forget(&mut self, inode: Inode) -> Result<(), Self::Error>;
 
+    /// Makes a regular file of `len_bytes` whose content [`Volume::fill`] brings, before anything else
+    /// happens to it.
+    fn reserve(&mut self, meta: &Meta, len_bytes: u64) -> Result<Inode, Self::Error>;
+
+    /// Brings the content of files that were reserved: each as long as it was said to be. Many at once,
+    /// in the order in which they were reserved, are written faster than one by one.
+    fn fill(&mut self, contents: &[(Inode, &[u8])]) -> Result<(), Self::Error>;
+
     /// Makes a symbolic link; `target` is 1 to 4095 bytes without NUL. Its mode is always 0777.
     fn symlink(&mut self, meta: &Meta, target: &[u8]) -> Result<Inode, Self::Error>;
 

@@ -143,6 +143,20 @@ impl<V: Volume> Volume for Several<V> {
         Ok(volume.forget(inode)?)
     }
 
+    fn reserve(&mut self, meta: &Meta, len_bytes: u64) -> Result<Inode, Self::Error> {
+        let inode = self.chosen().reserve(meta, len_bytes)?;
+        self.outer(inode)
+    }
+
+    fn fill(&mut self, contents: &[(Inode, &[u8])]) -> Result<(), Self::Error> {
+        for contents in contents.chunk_by(|one, other| split(one.0).0 == split(other.0).0) {
+            let inner: Vec<_> =
+                contents.iter().map(|(inode, bytes)| (split(*inode).1, *bytes)).collect();
+            self.volumes[split(contents[0].0).0].fill(&inner)?;
+        }
+        Ok(())
+    }
+
     fn symlink(&mut self, meta: &Meta, target: &[u8]) -> Result<Inode, Self::Error> {
         let inode = self.chosen().symlink(meta, target)?;
         self.outer(inode)

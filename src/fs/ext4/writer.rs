@@ -1,6 +1,6 @@
 //! The writer: file data to the canvas, everything else to memory until [`Writer::finish`].
 
-use super::behind::Behind;
+use super::behind::{Behind, Gathered};
 use super::bytes::{count, index, low32};
 use super::checksum::Checksum;
 use super::content::Content;
@@ -213,6 +213,17 @@ impl<C: Canvas> Writer<C> {
         Ok(())
     }
 
+    /// Makes a file of what has blocks.
+    fn made(&mut self, open: &Open, meta: &Meta, size: u64) -> Result<Inode, Error> {
+        let extents = self.records.extents.len() - open.first_extent;
+        let body = Body::File {
+            first: narrow(open.first_extent, "extents")?,
+            extents: narrow(extents, "extents")?,
+        };
+        self.is_open = false;
+        self.add(meta, size, body)
+    }
+
     /// Up to `most` blocks at the cursor.
     fn take(&mut self, most: u64) -> Result<Run, Error> {
         let run = self.cursor.take(most);
@@ -347,13 +358,43 @@ impl<C: Canvas> Volume for Writer<C> {
         }
         // To the end of the block, past the end of the file too.
         self.fill_block(&mut open, BLOCK)?;
-        let extents = self.records.extents.len() - open.first_extent;
-        let body = Body::File {
-            first: narrow(open.first_extent, "extents")?,
-            extents: narrow(extents, "extents")?,
-        };
-        self.is_open = false;
-        self.add(meta, size, body)
+        self.made(&open, meta, size)
+    }
+
+    fn reserve(&mut self, meta: &Meta, len_bytes: u64) -> Result<Inode, Error> {
+        check_file_size(len_bytes)?;
+        // first, as nothing was taken yet that would have to be given back
+        self.sets.number(&meta.xattrs)?;
+        let mut open = self.begin()?;
+        while open.size < len_bytes {
+            let run = self.take((len_bytes - open.size).div_ceil(BLOCK))?;
+            self.add_run(&open, run)?;
+            open.size = len_bytes.min(open.size + run.len * BLOCK);
+        }
+        self.made(&open, meta, len_bytes)
+    }
+
+    fn fill(&mut self, contents: &[(Inode, &[u8])]) -> Result<(), Error> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        self.behind.flush(&mut self.canvas)?;
+        let mut gathered = Gathered::default();
+        for (inode, bytes) in contents {
+            let record = self.records.get(*inode)?;
+            if !matches!(record.body, Body::File { .. }) || record.size != count(bytes.len()) {
+                return Err(Error::Misuse { inode: inode.0, what: "was not reserved for this" });
+            }
+            let mut rest = *bytes;
+            for extent in self.records.extents_of(record) {
+                let (start, len) = (u64::from(extent.start) * BLOCK, u64::from(extent.len) * BLOCK);
+                let (now, later) = rest.split_at(rest.len().min(index(len)));
+                gathered.write(&mut self.canvas, start, now)?;
+                // To the end of the block, past the end of the file too.
+                let padding = &ZEROS[..index(len) - now.len()];
+                gathered.write(&mut self.canvas, start + count(now.len()), padding)?;
+                rest = later;
+            }
+        }
+        Ok(gathered.flush(&mut self.canvas)?)
     }
 
     fn abandon(&mut self, open: Open) -> Result<(), Error> {
