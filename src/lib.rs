@@ -42,8 +42,8 @@
 //! | [`pipeline`] | the conductor: the only room that knows all others |
 //!
 //! The ground floor, which every room may import: [`spec`], [`canvas`], [`volume`], [`files`],
-//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`text`], [`units`], [`digest`],
-//! [`progress`], [`output`].
+//! [`tree`], [`labels`], [`settings`], [`additions`], [`stream`], [`job`], [`text`], [`units`],
+//! [`digest`], [`progress`], [`output`].
 //!
 //! # Invariants, mostly absences
 //!
@@ -72,6 +72,7 @@ pub mod format;
 pub mod fs;
 pub mod inspect;
 pub mod installer;
+pub mod job;
 pub mod labels;
 pub mod layers;
 pub mod machine;

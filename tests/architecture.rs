@@ -12,6 +12,7 @@ const GROUND_FLOOR: &[&str] = &[
     "canvas",
     "digest",
     "files",
+    "job",
     "labels",
     "output",
     "progress",
