@@ -1,9 +1,12 @@
 //! The same input gives the same bytes, whatever was abandoned on the way.
 #![allow(clippy::unwrap_used)]
 
-use bootc_image::canvas::MemoryCanvas;
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bootc_image::canvas::{FileCanvas, MemoryCanvas, Window};
 use bootc_image::fs::ext4::{Error, Options, Writer};
-use bootc_image::units::{ByteLen, GIB, MIB};
+use bootc_image::units::{ByteLen, ByteOffset, GIB, MIB};
 use bootc_image::volume::{Meta, Timestamp, Volume, Xattrs};
 
 /// A small file system; `detours` are begun and abandoned, more than once past the last data.
@@ -102,6 +105,35 @@ fn content_may_come_later() {
     let finished =
         |writer: Writer<MemoryCanvas>| writer.finish(ByteLen(200 * MIB)).unwrap().1.bytes;
     assert!(finished(at_once) == finished(later));
+}
+
+#[test]
+fn content_is_read_elsewhere_meanwhile() {
+    let canvas =
+        Window::new(FileCanvas::new(Arc::new(tempfile::tempfile().unwrap())), ByteOffset(MIB));
+    let mut writer = Writer::create(canvas, Options::default()).unwrap();
+    let meta = Meta::root_owned(0o644);
+    let bytes: Vec<u8> = (0..=250).cycle().take(3_000_007).collect();
+    let mut open = writer.begin().unwrap();
+    writer.append(&mut open, &bytes[..5000]).unwrap();
+    writer.append_hole(&mut open, 100_000).unwrap();
+    writer.append(&mut open, &bytes).unwrap();
+    let file = writer.commit(open, &meta).unwrap();
+    assert!(writer.detached(file).is_none(), "its end is not written yet");
+    let link = writer.symlink(&meta, b"target").unwrap();
+    assert!(writer.detached(link).is_none());
+    // Which is too far away to be written together.
+    let mut open = writer.begin().unwrap();
+    writer.append(&mut open, &vec![7; 2 << 20]).unwrap();
+    let mut detached = writer.detached(file).unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut read = Vec::new();
+        detached.read_to_end(&mut read).map(|_| read)
+    });
+    writer.append(&mut open, &vec![8; 2 << 20]).unwrap();
+    writer.commit(open, &meta).unwrap();
+    let read = reader.join().unwrap().unwrap();
+    assert!(read == [&bytes[..5000], &vec![0; 100_000], &bytes].concat());
 }
 
 #[test]

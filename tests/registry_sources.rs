@@ -303,7 +303,7 @@ fn commit(source: &Source) -> Sha256Digest {
     let time = Timestamp { secs: created, nanos: 0 };
     let mut sysroot = Sysroot::create(MemoryVolume::default(), time).unwrap();
     let context = Context { reporter: &Silent, cancel: &Cancel::default(), threads: 2 };
-    let imported = import(&mut sysroot, source, created, context, |_| ()).unwrap();
+    let imported = import(&mut sysroot, source, created, context, |_, _| ()).unwrap();
     let (tree, base) = (&imported.tree, imported.base);
     commit_merge(&mut sysroot.store, tree, source.image(), base, created).unwrap()
 }

@@ -33,11 +33,22 @@ pub trait Canvas {
     /// Fills `buffer` from `offset`. What was never written, or lies past the end, reads as zeros.
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()>;
 
+    /// Reads it on another thread, while others write elsewhere; none where that cannot be.
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        None
+    }
+
     /// Gives everything from `offset` on back: it reads as zeros again.
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()>;
 
     /// Makes `len` bytes from `offset` on zeros, giving their space back where that is possible.
     fn discard(&mut self, offset: ByteOffset, len: ByteLen) -> io::Result<()>;
+}
+
+/// Reads a canvas to which others write.
+pub trait Reader: std::fmt::Debug + Send {
+    /// As [`Canvas::read_at`].
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()>;
 }
 
 /// What the system takes in one call (`IOV_MAX`).
@@ -166,6 +177,10 @@ impl Canvas for FileCanvas {
         Ok(())
     }
 
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        Some(Box::new(ReadOnly(Self::new(Arc::clone(&self.file)))))
+    }
+
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {
         if self.file.metadata()?.len() > offset.0 {
             self.set_len(ByteLen(offset.0))?;
@@ -185,6 +200,16 @@ impl Canvas for FileCanvas {
                 Ok(result?)
             }
         }
+    }
+}
+
+/// A canvas of which only the reader is wanted.
+#[derive(Debug)]
+struct ReadOnly(FileCanvas);
+
+impl Reader for ReadOnly {
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, buffer)
     }
 }
 
@@ -267,9 +292,17 @@ impl<C: Canvas> Window<C> {
     pub fn into_inner(self) -> C {
         self.inner
     }
+}
 
+impl<C> Window<C> {
     fn place(&self, offset: ByteOffset) -> io::Result<ByteOffset> {
         Ok(self.start.checked_add(ByteLen(offset.0)).ok_or(io::ErrorKind::FileTooLarge)?)
+    }
+}
+
+impl Reader for Window<Box<dyn Reader>> {
+    fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
+        self.inner.read_at(self.place(offset)?, buffer)
     }
 }
 
@@ -286,6 +319,11 @@ impl<C: Canvas> Canvas for Window<C> {
 
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()> {
         self.inner.read_at(self.place(offset)?, buffer)
+    }
+
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        let inner = self.inner.reader()?;
+        Some(Box::new(Window { inner, start: self.start }))
     }
 
     fn discard_from(&mut self, offset: ByteOffset) -> io::Result<()> {

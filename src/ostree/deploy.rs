@@ -3,9 +3,10 @@
 
 use super::checkout;
 use super::error::Error;
+use super::store::Store;
 use super::sysroot::Sysroot;
 use crate::additions::Addition;
-use crate::digest::{Sha256, Sha256Digest};
+use crate::digest::Sha256Digest;
 use crate::labels::{FileType, Labels};
 use crate::tree::{Directory, Node, ObjectId};
 use crate::volume::{Inode, Meta, Timestamp, Volume, Xattrs};
@@ -47,7 +48,7 @@ pub struct Deployment<'a> {
     pub tree: &'a Directory,
     /// Kernel, initramfs and what belongs to them.
     pub boot_files: &'a [BootFile],
-    /// From [`boot_checksum`].
+    /// From [`BootChecksum`](super::BootChecksum).
     pub boot_checksum: Sha256Digest,
     /// Text of the BLS entry.
     pub bls_entry: &'a str,
@@ -70,42 +71,24 @@ impl<'a> Deployment<'a> {
     }
 }
 
-/// SHA-256 of kernel, initramfs and device trees, one after the other (ostree-contract 4.3);
-/// `paths` names them in order.
-pub fn boot_checksum<V: Volume>(
-    sysroot: &Sysroot<V>,
-    tree: &Directory,
-    paths: &[String],
-) -> Result<Sha256Digest, Error> {
-    let mut hasher = Sha256::default();
-    for path in paths {
-        let object = follow(sysroot, tree, path)?;
-        sysroot.store.pieces(path, object, |bytes| {
-            hasher.update(bytes);
-            Ok(())
-        })?;
-    }
-    Ok(hasher.finish())
-}
-
 /// The regular file that `path` of the deployed image is, or leads to through links.
 pub fn find_file<V: Volume>(
     sysroot: &Sysroot<V>,
     tree: &Directory,
     path: &str,
 ) -> Option<super::store::Object> {
-    let object = sysroot.store.object(follow(sysroot, tree, path).ok()?);
+    let object = sysroot.store.object(follow(&sysroot.store, tree, path).ok()?);
     object.is_regular.then_some(object)
 }
 
 /// The regular file that `path` is, or leads to through links.
-fn follow<V: Volume>(
-    sysroot: &Sysroot<V>,
+pub(super) fn follow<V: Volume>(
+    store: &Store<V>,
     tree: &Directory,
     path: &str,
 ) -> Result<ObjectId, Error> {
     use crate::files::{Deployed, Files as _};
-    let files = super::image_files::ImageFiles::new(&sysroot.store, tree);
+    let files = super::image_files::ImageFiles::new(store, tree);
     let real = Deployed(&files).resolve(path).ok_or_else(|| Error::Missing(path.to_owned()))?;
     at(tree, &real)
 }

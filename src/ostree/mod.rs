@@ -18,6 +18,7 @@
 //! volume only by [`Store::seal`], after [`relabel`]. Images that carry a commit themselves are read by
 //! [`encapsulated`].
 
+mod boot_checksum;
 mod checkout;
 mod commit;
 mod deploy;
@@ -39,8 +40,9 @@ mod store;
 mod sysroot;
 mod window;
 
+pub use boot_checksum::BootChecksum;
 pub use commit::{IMPORTER_VERSION, layer as commit_layer, merge as commit_merge};
-pub use deploy::{BootFile, Deployment, MountPoint, boot_checksum, deploy, find_file};
+pub use deploy::{BootFile, Deployment, MountPoint, deploy, find_file};
 pub use error::Error;
 pub use facts::{CommitFacts, fuzz_commit};
 pub use gvariant_reader::FormError;

@@ -239,7 +239,8 @@ fn deployed(lines: &[&str]) -> (MemoryVolume, String) {
         Addition::file("var/home/ops/.ssh/keys", 0o600, "k").owned_by(1000, 1001),
         Addition::file("var/lib/x", 0o600, "x"),
     ];
-    let boot_checksum = boot_checksum(&sysroot, &tree, &["usr/k".into()]).unwrap();
+    let paths = ["usr/k".to_owned()];
+    let boot_checksum = BootChecksum::default().finish(&sysroot.store, &tree, &paths).unwrap();
     assert_eq!(boot_checksum, Sha256Digest::of(b"kernel"));
     let deployment = Deployment {
         stateroot: "os",

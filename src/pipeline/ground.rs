@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::canvas::{Canvas, DeviceCanvas, FileCanvas};
+use crate::canvas::{Canvas, DeviceCanvas, FileCanvas, Reader};
 use crate::format::{Extents, Follower};
 use crate::units::{ByteLen, ByteOffset};
 
@@ -98,6 +98,13 @@ impl Canvas for Ground {
         match self {
             Self::File(canvas) => canvas.read_at(offset, buffer),
             Self::Device(canvas) => canvas.read_at(offset, buffer),
+        }
+    }
+
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        match self {
+            Self::File(canvas) => canvas.reader(),
+            Self::Device(canvas) => canvas.reader(),
         }
     }
 

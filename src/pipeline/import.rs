@@ -17,10 +17,9 @@ use super::error::{Error, LayerError};
 use super::likely::Likely;
 use crate::boot::prepare_root::PrepareRoot;
 use crate::digest::Sha256Digest;
-use crate::files::Files;
 use crate::labels::Labels;
 use crate::ostree::encapsulated::{self, FINAL_DIFF_ID_LABEL, Part};
-use crate::ostree::{self, ImageFiles, Merge, Sysroot};
+use crate::ostree::{self, ImageFiles, Merge, Store, Sysroot};
 use crate::progress::{Cancel, Event, Reporter};
 use crate::registry::Source;
 use crate::selinux::Policy;
@@ -61,13 +60,13 @@ impl std::fmt::Debug for Context<'_> {
 }
 
 /// Imports all layers of the image; `timestamp_secs` stamps the layer commits. Whoever has something to
-/// begin with the `merged` files may do so as soon as they are known.
+/// begin with the `merged` tree may do so as soon as its objects are what they will stay.
 pub fn import<V: Volume>(
     sysroot: &mut Sysroot<V>,
     source: &Source,
     timestamp_secs: i64,
     context: Context<'_>,
-    merged: impl FnOnce(&dyn Files),
+    merged: impl FnOnce(&Store<V>, &Directory),
 ) -> Result<Imported, Error> {
     let image = source.image();
     let sizes_bytes = image.layers.iter().map(|layer| layer.size_bytes).collect();
@@ -171,7 +170,7 @@ impl<'a, V: Volume> Import<'a, V> {
     fn finish(
         mut self,
         timestamp_secs: i64,
-        merged: impl FnOnce(&dyn Files),
+        merged: impl FnOnce(&Store<V>, &Directory),
     ) -> Result<Imported, Error> {
         let store = &mut self.sysroot.store;
         let (tree, warning) = self.merge.finish(store);
@@ -179,7 +178,6 @@ impl<'a, V: Volume> Import<'a, V> {
             self.context.reporter.report(Event::Warning { message });
         }
         let mut tree = tree.ok_or(Error::NoLayers)?;
-        merged(&ImageFiles::new(store, &tree));
         let policy = Policy::load(&ImageFiles::new(store, &tree))?;
         let is_settled = policy.is_none() && self.likely.is_settled();
         if !self.trees.is_empty() && !is_settled {
@@ -193,6 +191,7 @@ impl<'a, V: Volume> Import<'a, V> {
             let message = format!("{changed} objects got their labels after they were read");
             self.context.reporter.report(Event::Detail { message });
         }
+        merged(store, &tree);
         let all: Vec<&Directory> = self.trees.values().chain([&tree]).collect();
         let used = store.used(&all);
         let mut layer_commits = self.carried_commits;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use super::disk::{likely_layout, root_options};
 use super::error::Error;
 use super::import::{Context, import};
-use super::install::{self, Inputs, Installed};
+use super::install::{self, Begun, Inputs, Installed};
 use super::request::Request;
 use super::{Recorder, ids, open_any, plan, stamp, target};
 use super::{boot_loader, parts};
-use crate::boot::loader::{self, Early, Loader, Notice, Origin};
+use crate::boot::loader::{self, Loader, Notice, Origin};
 use crate::boot::os_release;
 use crate::boot::prepare_root::{Composefs, PrepareRoot};
 use crate::canvas::FileCanvas;
@@ -176,7 +176,7 @@ fn content(
         Ok(ext4::Writer::create(canvas, options)?)
     };
     let mut sysroot = Sysroot::create(Several::new(root), inputs.time)?;
-    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, |_| ())?;
+    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, |_, _| ())?;
     report.ostree.encapsulated = imported.base.is_some();
     report.ostree.base_commit = imported.base.map(|commit| commit.to_hex());
     report.selinux_policy = imported.policy.as_ref().map(|policy| policy.name().to_owned());
@@ -184,7 +184,7 @@ fn content(
     match install::deploy_imported(
         sysroot,
         imported,
-        &Early::default(),
+        Begun::default(),
         &mut another,
         inputs,
         context,

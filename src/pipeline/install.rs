@@ -20,7 +20,8 @@ use crate::customize::{self, Customized};
 use crate::digest::Sha256Digest;
 use crate::files::{FileKind, Files};
 use crate::labels::Labels;
-use crate::ostree::{self, BootFile, Deployment, ImageFiles, MountPoint, Sysroot};
+use crate::ostree::{self, BootChecksum, BootFile, Deployment, ImageFiles, MountPoint};
+use crate::ostree::{Store, Sysroot};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};
@@ -161,6 +162,24 @@ pub(super) struct Decisions {
     additions: Vec<Addition>,
 }
 
+/// What takes long and is begun, on threads of its own, as soon as the layers are read.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    boot_checksum: BootChecksum,
+    bios: Early,
+}
+
+impl Begun {
+    /// Begins what will probably be asked for. What is wrong with it is told then.
+    fn begin<V: Volume>(&mut self, store: &Store<V>, tree: &Directory, inputs: Inputs<'_>) {
+        let files = ImageFiles::new(store, tree);
+        if let Ok(kernel) = boot::kernel::find(&files) {
+            self.boot_checksum = BootChecksum::begin(store, tree, &kernel.hashed());
+        }
+        boot_loader::begin(&files, inputs, &self.bios);
+    }
+}
+
 /// Installs the image into an empty volume, and into others where the layout has further file systems.
 pub fn install<V: Volume>(
     volume: V,
@@ -169,20 +188,21 @@ pub fn install<V: Volume>(
     context: Context<'_>,
 ) -> Result<Installed<Several<V>>, Error> {
     let mut sysroot = Sysroot::create(Several::new(volume), inputs.time)?;
-    let early = Early::default();
-    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, |files| {
-        if context.threads > 1 {
-            boot_loader::begin(files, inputs, &early);
-        }
-    })?;
-    deploy_imported(sysroot, imported, &early, another, inputs, context)
+    let mut begun = Begun::default();
+    let imported =
+        import(&mut sysroot, inputs.source, inputs.time.secs, context, |store, tree| {
+            if context.threads > 1 {
+                begun.begin(store, tree, inputs);
+            }
+        })?;
+    deploy_imported(sysroot, imported, begun, another, inputs, context)
 }
 
 /// The rest of an installation, after the import.
 pub(super) fn deploy_imported<V: Volume>(
     mut sysroot: Sysroot<Several<V>>,
     imported: Imported,
-    early: &Early,
+    begun: Begun,
     another: &mut Another<'_, V>,
     inputs: Inputs<'_>,
     context: Context<'_>,
@@ -206,14 +226,15 @@ pub(super) fn deploy_imported<V: Volume>(
     let numbered = further::add_file_systems(&mut sysroot, &decisions.layout, another)?;
     let raw = further::raw_files(&sysroot, &tree, &decisions.layout)?;
     let mount_points = further::mount_points(&decisions.places, &numbered);
-    let boot_checksum = ostree::boot_checksum(&sysroot, &tree, &decisions.kernel.hashed())?;
+    let hashed = decisions.kernel.hashed();
+    let boot_checksum = begun.boot_checksum.finish(&sysroot.store, &tree, &hashed)?;
     let mount_points = &mount_points;
     let made = Made { tree: &tree, composefs, commit, boot_checksum, labels, mount_points };
     let (kernel_arguments, ostree) = deploy(&mut sysroot, made, inputs, &decisions)?;
     let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
     let bootiso = bootiso::plan(&sysroot, &tree, inputs, &decisions, context)?;
     // last, as it may have been begun and takes its time
-    let loader = boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw, early)?;
+    let loader = boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw, &begun.bios)?;
     let (esp, bios) = boot_loader::write(&mut sysroot, &tree, loader, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;

@@ -2,6 +2,7 @@
 
 use super::{Inode, Meta, Volume};
 use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
 
 /// What an inode is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +144,13 @@ impl Volume for MemoryVolume {
             }
         }
         Ok(())
+    }
+
+    fn detached(&self, inode: Inode) -> Option<Box<dyn Read + Send>> {
+        match &self.node(inode).content {
+            Content::Regular(bytes) => Some(Box::new(Cursor::new(bytes.clone()))),
+            _ => None,
+        }
     }
 
     fn symlink(&mut self, meta: &Meta, target: &[u8]) -> Result<Inode, MemoryError> {

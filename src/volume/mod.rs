@@ -8,6 +8,7 @@
 //! The rules of the caller: an inode gets at least one name (a directory exactly one) before the
 //! volume is finished, or is forgotten ([`Volume::forget`]); a name is linked once in a directory; at most one file is open at a time.
 
+use std::io::Read;
 use std::sync::Arc;
 
 pub mod memory;
@@ -155,6 +156,12 @@ pub trait Volume {
 
     /// Reads a regular file or a symbolic link's target; the returned count is short only at its end.
     fn read_at(&self, inode: Inode, offset: u64, buffer: &mut [u8]) -> Result<usize, Self::Error>;
+
+    /// The content of a regular file, read on another thread while the volume is filled on; none where
+    /// that cannot be. The file must stay as long.
+    fn detached(&self, _: Inode) -> Option<Box<dyn Read + Send>> {
+        None
+    }
 
     /// Makes a regular file of `bytes`.
     fn file(&mut self, meta: &Meta, bytes: &[u8]) -> Result<Inode, Self::Error> {

@@ -11,6 +11,8 @@
 //! What has no handle yet, a new inode, goes to the file system that was chosen last
 //! ([`Volume::select`]). An inode cannot have names on two file systems.
 
+use std::io::Read;
+
 use super::{Inode, Meta, Volume, Xattrs};
 
 const NUMBER_SHIFT: u32 = 28;
@@ -207,6 +209,11 @@ impl<V: Volume> Volume for Several<V> {
     fn read_at(&self, inode: Inode, offset: u64, buffer: &mut [u8]) -> Result<usize, Self::Error> {
         let (volume, inode) = self.of(inode);
         Ok(volume.read_at(inode, offset, buffer)?)
+    }
+
+    fn detached(&self, inode: Inode) -> Option<Box<dyn Read + Send>> {
+        let (volume, inode) = self.of(inode);
+        volume.detached(inode)
     }
 }
 

@@ -87,7 +87,7 @@ fn import_image(layout: &Path) -> Result<MemoryVolume, pipeline::Error> {
     let cancel = Cancel::default();
     let source: Source = pipeline::open_source(&request, &reporter(), &cancel)?;
     let mut sysroot = ostree::Sysroot::create(MemoryVolume::default(), TIME)?;
-    let imported = import(&mut sysroot, &source, EPOCH, context(&cancel), |_| ())?;
+    let imported = import(&mut sysroot, &source, EPOCH, context(&cancel), |_, _| ())?;
     let image = source.image();
     let created = image.created_secs.unwrap_or(EPOCH);
     let (tree, base) = (&imported.tree, imported.base);

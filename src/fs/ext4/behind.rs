@@ -2,6 +2,7 @@
 //! borrows them.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 
 use super::bytes::{count, index};
 use crate::canvas::Canvas;
@@ -78,6 +79,11 @@ impl Behind {
         buffer[index(from - offset)..index(to - offset)]
             .copy_from_slice(&self.bytes[index(from - self.start)..index(to - self.start)]);
         Ok(())
+    }
+
+    /// Whether something that belongs in `range` is not there yet.
+    pub(super) fn has_some_of(&self, range: Range<u64>) -> bool {
+        !self.bytes.is_empty() && self.start < range.end && range.start < self.end()
     }
 
     fn end(&self) -> u64 {

@@ -9,9 +9,11 @@
 //!
 //! The root, in the inode, has room for four entries; a node in a block for 340.
 
-use super::bytes::{count, low16, low32, put16, put32};
+use std::io;
+
+use super::bytes::{count, index, low16, low32, put16, put32};
 use super::checksum::Checksum;
-use super::layout::{BLOCK_LEN, Extent};
+use super::layout::{BLOCK, BLOCK_LEN, Extent};
 
 const MAGIC: u16 = 0xf30a;
 const ROOT_ENTRIES: usize = 4;
@@ -83,6 +85,33 @@ fn index_entry(first: &Entry, block: u64) -> Entry {
     put32(&mut entry, 4, low32(block));
     put16(&mut entry, 8, low16(block >> 32));
     entry
+}
+
+/// Reads a file from `offset` on: its blocks by `read_at`, which gets their places in bytes, with zeros
+/// where there are none.
+pub(super) fn read(
+    extents: &[Extent],
+    offset: u64,
+    buffer: &mut [u8],
+    mut read_at: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let end = offset + count(buffer.len());
+    let bounds = |extent: &Extent| {
+        let start = u64::from(extent.logical) * BLOCK;
+        (start, start + u64::from(extent.len) * BLOCK)
+    };
+    let first = extents.partition_point(|extent| bounds(extent).1 <= offset);
+    buffer.fill(0);
+    for extent in &extents[first..] {
+        let (start, stop) = bounds(extent);
+        if start >= end {
+            break;
+        }
+        let (from, to) = (start.max(offset), stop.min(end));
+        let place = u64::from(extent.start) * BLOCK + from - start;
+        read_at(place, &mut buffer[index(from - offset)..index(to - offset)])?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

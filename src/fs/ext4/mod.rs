@@ -39,6 +39,7 @@ mod behind;
 mod bytes;
 mod checksum;
 mod content;
+mod detached;
 mod directory;
 mod error;
 mod extents;

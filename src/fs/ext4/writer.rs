@@ -1,10 +1,14 @@
 //! The writer: file data to the canvas, everything else to memory until [`Writer::finish`].
 
+use std::io::Read;
+
 use super::behind::{Behind, Gathered};
 use super::bytes::{count, index, low32};
 use super::checksum::Checksum;
 use super::content::Content;
+use super::detached::Detached;
 use super::error::Error;
+use super::extents;
 use super::geometry::{self, Demand};
 use super::hash::Hasher;
 use super::image::{Image, LOST_FOUND, number_of};
@@ -289,33 +293,6 @@ impl<C: Canvas> Writer<C> {
         }
         Ok(())
     }
-
-    /// Reads from blocks, with zeros where there are none.
-    fn read_extents(
-        &self,
-        extents: &[Extent],
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> Result<(), Error> {
-        let end = offset + count(buffer.len());
-        let bounds = |extent: &Extent| {
-            let start = u64::from(extent.logical) * BLOCK;
-            (start, start + u64::from(extent.len) * BLOCK)
-        };
-        let first = extents.partition_point(|extent| bounds(extent).1 <= offset);
-        buffer.fill(0);
-        for extent in &extents[first..] {
-            let (start, stop) = bounds(extent);
-            if start >= end {
-                break;
-            }
-            let (from, to) = (start.max(offset), stop.min(end));
-            let place = u64::from(extent.start) * BLOCK + from - start;
-            let part = &mut buffer[index(from - offset)..index(to - offset)];
-            self.behind.read(&self.canvas, place, part)?;
-        }
-        Ok(())
-    }
 }
 
 impl<C: Canvas> Volume for Writer<C> {
@@ -516,7 +493,9 @@ impl<C: Canvas> Volume for Writer<C> {
         let buffer = &mut buffer[..len];
         match record.body {
             Body::File { .. } => {
-                self.read_extents(self.records.extents_of(record), offset, buffer)?;
+                extents::read(self.records.extents_of(record), offset, buffer, |place, part| {
+                    self.behind.read(&self.canvas, place, part)
+                })?;
             }
             Body::Symlink { text } if len > 0 => {
                 let target = &self.records.target(text, record.size)[index(offset)..];
@@ -525,6 +504,20 @@ impl<C: Canvas> Volume for Writer<C> {
             _ => {}
         }
         Ok(len)
+    }
+
+    fn detached(&self, inode: Inode) -> Option<Box<dyn Read + Send>> {
+        let record = self.records.get(inode).ok()?;
+        let extents = self.records.extents_of(record);
+        let is_there = |extent: &Extent| {
+            let start = u64::from(extent.start) * BLOCK;
+            !self.behind.has_some_of(start..start + u64::from(extent.len) * BLOCK)
+        };
+        let is_file = matches!(record.body, Body::File { .. });
+        if !is_file || !extents.iter().all(is_there) {
+            return None;
+        }
+        Some(Box::new(Detached::new(self.canvas.reader()?, extents, record.size)))
     }
 }
 
