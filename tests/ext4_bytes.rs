@@ -142,7 +142,10 @@ fn content_must_be_as_long_as_said() {
     let meta = Meta::root_owned(0o644);
     let file = writer.reserve(&meta, 5).unwrap();
     let link = writer.symlink(&meta, b"12345").unwrap();
-    for contents in [(file, &b"1234"[..]), (file, b"123456"), (link, b"12345")] {
+    let mut open = writer.begin().unwrap();
+    writer.append_hole(&mut open, 5).unwrap();
+    let hole = writer.commit(open, &meta).unwrap();
+    for contents in [(file, &b"1234"[..]), (file, b"123456"), (link, b"12345"), (hole, b"12345")] {
         assert!(matches!(writer.fill(&[contents]), Err(Error::Misuse { .. })));
     }
     writer.fill(&[(file, b"12345")]).unwrap();

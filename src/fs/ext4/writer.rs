@@ -370,6 +370,9 @@ impl<C: Canvas> Volume for Writer<C> {
                 gathered.write(&mut self.canvas, start + count(now.len()), padding)?;
                 rest = later;
             }
+            if !rest.is_empty() {
+                return Err(Error::Misuse { inode: inode.0, what: "has holes" });
+            }
         }
         Ok(gathered.flush(&mut self.canvas)?)
     }
