@@ -105,9 +105,9 @@ pub(super) fn bios(
     let (kernel, diskboot, decompressor) = (kernel?, diskboot?, decompressor?);
     let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
     let in_image = |problem| image_error(&modules, problem);
-    let limit = usize::try_from(place.len.0).unwrap_or(usize::MAX);
-    let core = bios::core_image(parts, &area, early, limit).map_err(in_image)?;
-    if core.len() > limit {
+    let core = bios::core_image(parts, &area, early).map_err(in_image)?;
+    if u64::try_from(core.len()).map_or(true, |len| len > place.len.0) {
+        let limit = usize::try_from(place.len.0).unwrap_or(usize::MAX);
         let what = "the core image for the BIOS boot partition";
         return Err(in_image(ImageError::TooLarge { what, len: core.len(), limit }));
     }

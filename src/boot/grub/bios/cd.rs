@@ -58,7 +58,7 @@ pub fn cd_image(cdboot: &[u8], parts: Parts<'_>, area: &[u8]) -> Result<CdImage,
         ),
     ];
     verify("cdboot.img", &checks)?;
-    let CoreImage(core) = core_image(parts, area, &Early::default(), 0)?;
+    let CoreImage(core) = core_image(parts, area, &Early::default())?;
     let bytes = [cdboot, &core].concat();
     let len = le32("GRUB for a CD", bytes.len())?;
     Ok(CdImage { bytes, len })

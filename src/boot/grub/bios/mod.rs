@@ -70,18 +70,9 @@ pub struct Parts<'a> {
 pub struct CoreImage(Vec<u8>);
 
 /// Composes the core that has this module area, of 32-bit words; its payload may be compressed already.
-/// There is room for so many bytes of it: it may be longer only if it cannot be made shorter.
-pub fn core_image(
-    parts: Parts<'_>,
-    area: &[u8],
-    early: &Early,
-    room: usize,
-) -> Result<CoreImage, ImageError> {
+pub fn core_image(parts: Parts<'_>, area: &[u8], early: &Early) -> Result<CoreImage, ImageError> {
     let payload = payload(parts.kernel, area)?;
-    let besides = parts.diskboot.len() + parts.decompressor.len();
-    let most = room.min(parts.diskboot.len() + LOADED_LIMIT).saturating_sub(besides);
-    let stream = Some(early.stream(&payload)).filter(|stream| stream.len() <= most);
-    let stream = stream.unwrap_or_else(|| compress::hard(&payload));
+    let stream = early.stream(&payload);
     let mut rest = decompressor(parts.decompressor, stream.len(), payload.len())?;
     rest.extend(stream);
     within("GRUB with its modules, compressed,", rest.len(), LOADED_LIMIT)?;
