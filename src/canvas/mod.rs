@@ -51,8 +51,8 @@ pub trait Reader: std::fmt::Debug + Send {
     fn read_at(&self, offset: ByteOffset, buffer: &mut [u8]) -> io::Result<()>;
 }
 
-/// What the system takes in one call (`IOV_MAX`).
-const MOST_PARTS: usize = 1024;
+/// Parts that the system takes in one call (`IOV_MAX`); more than these cost several.
+pub const MOST_PARTS: usize = 1024;
 
 fn write_zeros<C: Canvas>(canvas: &mut C, offset: ByteOffset, len: ByteLen) -> io::Result<()> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -213,28 +213,18 @@ impl Reader for ReadOnly {
     }
 }
 
-fn write_parts(file: &File, mut offset: u64, mut parts: &[IoSlice<'_>]) -> io::Result<()> {
-    while !parts.is_empty() {
-        let some = &parts[..parts.len().min(MOST_PARTS)];
-        let mut written = match rustix::io::pwritev(file, some, offset) {
+fn write_parts(file: &File, mut offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+    let mut parts = parts.to_vec();
+    let mut left = &mut parts[..];
+    while !left.is_empty() {
+        let some = &left[..left.len().min(MOST_PARTS)];
+        let written = match rustix::io::pwritev(file, some, offset) {
             Err(rustix::io::Errno::INTR) => continue,
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             result => result?,
         };
         offset += u64::try_from(written).map_err(io::Error::other)?;
-        while let Some((part, later)) = parts.split_first()
-            && written >= part.len()
-        {
-            written -= part.len();
-            parts = later;
-        }
-        // A part of which only the start was written.
-        if let Some((part, later)) = parts.split_first().filter(|_| written > 0) {
-            let rest = &part[written..];
-            file.write_all_at(rest, offset)?;
-            offset += u64::try_from(rest.len()).map_err(io::Error::other)?;
-            parts = later;
-        }
+        IoSlice::advance_slices(&mut left, written);
     }
     Ok(())
 }

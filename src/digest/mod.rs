@@ -13,6 +13,7 @@ mod message;
 
 use sha2::Digest as _;
 use std::fmt;
+use std::io::{self, Read};
 
 pub use lanes::digests;
 pub use message::Message;
@@ -20,6 +21,9 @@ pub use message::Message;
 /// The 32 bytes of a SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest(pub [u8; 32]);
+
+/// What is read at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Hashes a stream of bytes.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +105,17 @@ impl Sha256 {
     /// Hashes `bytes` too.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// Hashes what `source` has from here to its end.
+    pub fn read(&mut self, source: &mut impl Read) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match source.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => self.update(&buffer[..count]),
+            }
+        }
     }
 
     /// The digest of everything hashed.

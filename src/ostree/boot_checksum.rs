@@ -11,10 +11,8 @@ use super::error::Error;
 use super::store::Store;
 use crate::digest::{Sha256, Sha256Digest};
 use crate::job::Job;
-use crate::tree::Directory;
+use crate::tree::{Directory, ObjectId};
 use crate::volume::{Inode, Volume};
-
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A boot checksum, begun or not.
 #[derive(Debug, Default)]
@@ -30,7 +28,8 @@ impl BootChecksum {
     /// Begins that of the files at `paths` of the deployed image, in this order, if they can be read by
     /// another thread. From now on no object that is used may be forgotten.
     pub fn begin<V: Volume>(store: &Store<V>, tree: &Directory, paths: &[String]) -> Self {
-        let Ok(inodes) = inodes(store, tree, paths) else { return Self::default() };
+        let Ok(objects) = objects(store, tree, paths) else { return Self::default() };
+        let inodes: Vec<Inode> = objects.iter().map(|id| store.object(*id).inode).collect();
         let contents: Option<Vec<_>> =
             inodes.iter().map(|inode| store.volume.detached(*inode)).collect();
         let checksum = contents.map(|contents| Job::begin("boot-checksum", || checksum(contents)));
@@ -49,14 +48,15 @@ impl BootChecksum {
         tree: &Directory,
         paths: &[String],
     ) -> Result<Sha256Digest, Error> {
-        let inodes = inodes(store, tree, paths)?;
-        let begun = self.0.filter(|begun| begun.inodes == inodes);
+        let objects = objects(store, tree, paths)?;
+        let inodes = objects.iter().map(|id| store.object(*id).inode);
+        let begun = self.0.filter(|begun| begun.inodes.iter().copied().eq(inodes));
         if let Some(Ok(checksum)) = begun.and_then(|begun| begun.checksum.finish()) {
             return Ok(checksum);
         }
         let mut hasher = Sha256::default();
-        for path in paths {
-            store.pieces(path, follow(store, tree, path)?, |bytes| {
+        for (path, object) in paths.iter().zip(objects) {
+            store.pieces(path, object, |bytes| {
                 hasher.update(bytes);
                 Ok(())
             })?;
@@ -65,26 +65,19 @@ impl BootChecksum {
     }
 }
 
-/// The inodes of the files at `paths`.
-fn inodes<V: Volume>(
+/// The files at `paths`.
+fn objects<V: Volume>(
     store: &Store<V>,
     tree: &Directory,
     paths: &[String],
-) -> Result<Vec<Inode>, Error> {
-    let inode = |path: &String| Ok(store.object(follow(store, tree, path)?).inode);
-    paths.iter().map(inode).collect()
+) -> Result<Vec<ObjectId>, Error> {
+    paths.iter().map(|path| follow(store, tree, path)).collect()
 }
 
 fn checksum(contents: Vec<Box<dyn Read + Send>>) -> io::Result<Sha256Digest> {
     let mut hasher = Sha256::default();
-    let mut buffer = vec![0; BUFFER_BYTES];
     for mut content in contents {
-        loop {
-            match content.read(&mut buffer)? {
-                0 => break,
-                count => hasher.update(&buffer[..count]),
-            }
-        }
+        hasher.read(&mut content)?;
     }
     Ok(hasher.finish())
 }

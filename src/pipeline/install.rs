@@ -20,8 +20,9 @@ use crate::customize::{self, Customized};
 use crate::digest::Sha256Digest;
 use crate::files::{FileKind, Files};
 use crate::labels::Labels;
-use crate::ostree::{self, BootChecksum, BootFile, Deployment, ImageFiles, MountPoint};
-use crate::ostree::{Store, Sysroot};
+use crate::ostree::{
+    self, BootChecksum, BootFile, Deployment, ImageFiles, MountPoint, Store, Sysroot,
+};
 use crate::plan::aleph::Aleph;
 use crate::plan::ids::Ids;
 use crate::plan::kargs::{Kargs, Sources};

@@ -5,14 +5,12 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 
 use super::bytes::{count, index};
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, MOST_PARTS};
 use crate::units::ByteOffset;
 
 /// Bytes that are written at a time. With eight times as many the system takes its memory in larger
 /// pieces, which on virtual machines takes twice as long.
 const CAPACITY: usize = 1 << 20;
-/// Parts of memory that are written at a time: what the system takes.
-const MOST_PARTS: usize = 1024;
 
 /// Bytes that belong at `start` of a canvas and are not there yet.
 #[derive(Debug, Default)]

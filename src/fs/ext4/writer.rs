@@ -28,6 +28,9 @@ const MOST_TARGET: usize = 4095;
 /// The longest file: its last block has a 32-bit number, and one less can be counted.
 const MOST_FILE: u64 = ((1 << 32) - 1) * BLOCK;
 
+/// A block of nothing: what fills the last one of a file.
+const ZEROS: [u8; 4096] = [0; 4096];
+
 /// An ext4 being written on a canvas.
 #[derive(Debug)]
 pub struct Writer<C> {
@@ -269,7 +272,6 @@ impl<C: Canvas> Writer<C> {
 
     /// Fills the last block with zeros, as far as `most` goes; returns how many.
     fn fill_block(&mut self, open: &mut Open, most: u64) -> Result<u64, Error> {
-        const ZEROS: [u8; 4096] = [0; 4096];
         let len = (BLOCK - open.size % BLOCK) % BLOCK;
         let len = len.min(most);
         self.write(open, &ZEROS[..index(len)])?;
@@ -352,7 +354,6 @@ impl<C: Canvas> Volume for Writer<C> {
     }
 
     fn fill(&mut self, contents: &[(Inode, &[u8])]) -> Result<(), Error> {
-        const ZEROS: [u8; 4096] = [0; 4096];
         self.behind.flush(&mut self.canvas)?;
         let mut gathered = Gathered::default();
         for (inode, bytes) in contents {

@@ -11,7 +11,6 @@ use crate::output::Pending;
 const SUFFIX: &str = ".sha256";
 /// One line, with a name in it.
 const LIMIT_BYTES: u64 = 64 << 10;
-const STEP_BYTES: usize = 1 << 20;
 
 /// What became of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +57,9 @@ fn place(text: &str) -> Option<std::ops::Range<usize>> {
 }
 
 fn sum(path: &Path) -> io::Result<Sha256Digest> {
-    let mut file = File::open(path)?;
     let mut hasher = Sha256::default();
-    let mut buffer = vec![0; STEP_BYTES];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
+    hasher.read(&mut File::open(path)?)?;
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]
