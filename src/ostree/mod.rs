@@ -58,6 +58,8 @@ pub use window::WINDOW_BYTES;
 #[cfg(test)]
 mod mount_tests;
 #[cfg(test)]
+mod relabel_tests;
+#[cfg(test)]
 mod store_tests;
 #[cfg(test)]
 mod tests;
