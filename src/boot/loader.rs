@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use super::grub::bios::Early;
+use super::grub::bios::PlannedCore;
 use super::grub::config::Reader;
 use super::grub::esp::Names;
 use super::grub::pe;
@@ -49,8 +50,24 @@ pub const DIRECTORY_MODE: u16 = 0o700;
 pub struct BiosImage {
     /// The first bytes of the disk, before its MBR's partition table.
     pub boot_code: Vec<u8>,
-    /// The content of the BIOS boot partition.
-    pub core: Vec<u8>,
+    /// The content of the BIOS boot partition, planned.
+    pub(in crate::boot) core: PlannedCore,
+    /// Where the partition starts.
+    pub(in crate::boot) start: Lba,
+    /// The modules that it is made of.
+    pub(in crate::boot) directory: String,
+}
+
+impl BiosImage {
+    /// The content of the BIOS boot partition. Its stream is waited for, or made, here.
+    ///
+    /// # Errors
+    ///
+    /// A core that is too long after all.
+    pub fn core(&self, early: &Early) -> Result<Vec<u8>, BootError> {
+        let in_image = |problem| BootError::GrubParts { path: self.directory.clone(), problem };
+        Ok(self.core.compose(early).map_err(in_image)?.at(self.start))
+    }
 }
 
 /// Whose boot loader and configuration it is.

@@ -170,7 +170,8 @@ pub(super) fn fill(
         let end = write_own(&mut canvas, placed, inputs, &installed, path)?;
         matters.start(placed, end);
     }
-    write_bios(&mut canvas, places, &installed).map_err(in_error)?;
+    // last, as it takes its time and may have been begun
+    write_bios(&mut canvas, places, &installed, path)?;
     canvas.settle(&matters.ranges).map_err(in_error)?;
     let disk_guid = Guid::from_bytes(layout.disk_guid.unwrap_or(inputs.ids.disk).0);
     let table = places.iter().map(partition).collect();
@@ -216,7 +217,7 @@ impl Matters {
 fn check_bios(places: &[Placed], installed: &Installed<()>) -> Result<(), Error> {
     let place = places.iter().find(|placed| placed.partition.role == Role::BiosBoot);
     match (place, &installed.bios) {
-        (Some(place), Some((start, _))) if place.start != *start => {
+        (Some(place), Some(bios)) if place.start != bios.start => {
             Err(PlanError::from(LayoutError::BiosBootMoved).into())
         }
         _ => Ok(()),
@@ -233,11 +234,14 @@ fn write_bios(
     canvas: &mut Ground,
     places: &[Placed],
     installed: &Installed<()>,
-) -> std::io::Result<()> {
+    path: &Path,
+) -> Result<(), Error> {
     let place = places.iter().find(|placed| placed.partition.role == Role::BiosBoot);
-    let (Some(place), Some((_, bios))) = (place, &installed.bios) else { return Ok(()) };
-    canvas.write_at(place.start, &bios.core)?;
-    canvas.write_at(ByteOffset(0), &bios.boot_code)
+    let (Some(place), Some(bios)) = (place, &installed.bios) else { return Ok(()) };
+    let in_error = |source| Error::Canvas { path: path.to_owned(), source };
+    let core = bios.image.core(&bios.early)?;
+    canvas.write_at(place.start, &core).map_err(in_error)?;
+    canvas.write_at(ByteOffset(0), &bios.image.boot_code).map_err(in_error)
 }
 
 /// What neither the image nor root fills: FAT, and what says that there is swap space. How much of the

@@ -46,6 +46,17 @@ pub struct EspFile {
     pub bytes: Vec<u8>,
 }
 
+/// What BIOS starts.
+#[derive(Debug)]
+pub struct ForBios {
+    /// Where the partition must start that it was made for.
+    pub start: ByteOffset,
+    /// The boot code, and the content of that partition.
+    pub image: BiosImage,
+    /// What of it has been begun.
+    pub early: Early,
+}
+
 /// What was installed.
 #[derive(Debug)]
 pub struct Installed<V> {
@@ -61,8 +72,8 @@ pub struct Installed<V> {
     pub stateroot: String,
     /// Files for the EFI system partition.
     pub esp: Vec<EspFile>,
-    /// What BIOS starts, and where the partition must start that it was made for.
-    pub bios: Option<(ByteOffset, BiosImage)>,
+    /// What BIOS starts.
+    pub bios: Option<ForBios>,
     /// Those of [`DRIVERS`] that the kernel has.
     pub drivers: BTreeSet<&'static str>,
     /// The partitions of the disk.
@@ -234,7 +245,6 @@ pub(super) fn deploy_imported<V: Volume>(
     let (kernel_arguments, ostree) = deploy(&mut sysroot, made, inputs, &decisions)?;
     let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
     let bootiso = bootiso::plan(&sysroot, &tree, inputs, &decisions, context)?;
-    // last, as it may have been begun and takes its time
     let loader = boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw, &begun.bios)?;
     let (esp, bios) = boot_loader::write(&mut sysroot, &tree, loader, &decisions, &raw, context)?;
     for file in &decisions.customized.boot {
@@ -251,7 +261,7 @@ pub(super) fn deploy_imported<V: Volume>(
         stateroot: decisions.stateroot,
         esp,
         drivers: decisions.drivers,
-        bios,
+        bios: bios.map(|(start, image)| ForBios { start, image, early: begun.bios }),
         layout: decisions.layout,
         further: numbered,
         raw,

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::area::{self, Object, Word};
-use super::bios::{self, Early, Parts};
+use super::bios::{self, Early, Parts, PlannedCore};
 use super::config::{self, Grub};
 use super::efi_image;
 use super::image_error::ImageError;
@@ -105,16 +105,15 @@ pub(super) fn bios(
     let (kernel, diskboot, decompressor) = (kernel?, diskboot?, decompressor?);
     let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
     let in_image = |problem| image_error(&modules, problem);
-    let core = bios::core_image(parts, &area, early).map_err(in_image)?;
-    if u64::try_from(core.len()).map_or(true, |len| len > place.len.0) {
-        let limit = usize::try_from(place.len.0).unwrap_or(usize::MAX);
-        let what = "the core image for the BIOS boot partition";
-        return Err(in_image(ImageError::TooLarge { what, len: core.len(), limit }));
-    }
-    let boot_code = bios::boot_code(&boot?, place.start).map_err(in_image)?;
-    let image = BiosImage { boot_code: boot_code.to_vec(), core: core.at(place.start) };
+    let what = "the core image for the BIOS boot partition";
+    let limit_bytes = usize::try_from(place.len.0).unwrap_or(usize::MAX);
+    let core = PlannedCore::new(parts, &area).map_err(in_image)?;
+    let core = core.within(what, limit_bytes, early).map_err(in_image)?;
+    let boot_code = bios::boot_code(&boot?, place.start).map_err(in_image)?.to_vec();
+    let directory = modules.directory().to_owned();
+    let image = BiosImage { boot_code, core, start: place.start, directory: directory.clone() };
     let files = directory_files(&modules, Platform::I386Pc)?;
-    Ok(Some(Composed { directory: modules.directory().to_owned(), grub, image, files }))
+    Ok(Some(Composed { directory, grub, image, files }))
 }
 
 /// That nothing in the image boots from BIOS.

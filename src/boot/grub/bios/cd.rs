@@ -20,7 +20,7 @@
 //! | 0x018–0x03F | reserved | zeros |
 //! | 0x9F4 u64 | sector of 512 bytes behind diskboot.img | set; comes as 2 |
 
-use super::{CoreImage, Early, ImageError, Lba, Parts, core_image, le32, sectors, verify};
+use super::{CoreImage, ImageError, Lba, Parts, core_image, le32, sectors, verify};
 use crate::units::CdSector;
 
 /// Bytes in a sector of a CD.
@@ -58,7 +58,7 @@ pub fn cd_image(cdboot: &[u8], parts: Parts<'_>, area: &[u8]) -> Result<CdImage,
         ),
     ];
     verify("cdboot.img", &checks)?;
-    let CoreImage(core) = core_image(parts, area, &Early::default())?;
+    let CoreImage(core) = core_image(parts, area)?;
     let bytes = [cdboot, &core].concat();
     let len = le32("GRUB for a CD", bytes.len())?;
     Ok(CdImage { bytes, len })

@@ -39,12 +39,14 @@ mod compress;
 mod early;
 mod hybrid;
 mod kernel;
+mod planned;
 mod sectors;
 
 pub use cd::{CdImage, cd_image};
 pub use early::Early;
 pub use hybrid::HybridCode;
 pub use kernel::payload;
+pub use planned::PlannedCore;
 pub use sectors::{BOOT_CODE_LEN, boot_code};
 
 /// The most that the decompressor may have: it ends where the kernel will start.
@@ -69,16 +71,9 @@ pub struct Parts<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoreImage(Vec<u8>);
 
-/// Composes the core that has this module area, of 32-bit words; its payload may be compressed already.
-pub fn core_image(parts: Parts<'_>, area: &[u8], early: &Early) -> Result<CoreImage, ImageError> {
-    let payload = payload(parts.kernel, area)?;
-    let stream = early.stream(&payload);
-    let mut rest = decompressor(parts.decompressor, stream.len(), payload.len())?;
-    rest.extend(stream);
-    within("GRUB with its modules, compressed,", rest.len(), LOADED_LIMIT)?;
-    let mut core = sectors::diskboot(parts.diskboot, rest.len())?.to_vec();
-    core.extend(rest);
-    Ok(CoreImage(core))
+/// Composes the core that has this module area, of 32-bit words.
+pub fn core_image(parts: Parts<'_>, area: &[u8]) -> Result<CoreImage, ImageError> {
+    PlannedCore::new(parts, area)?.compose(&Early::default())
 }
 
 impl CoreImage {

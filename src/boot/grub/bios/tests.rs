@@ -16,11 +16,7 @@ fn decompress(stream: &[u8], len: usize) -> Vec<u8> {
 
 fn compose(kernel: &[u8], area: &[u8]) -> Result<CoreImage, ImageError> {
     let (diskboot, decompressor) = (fake::diskboot(), fake::decompressor());
-    core_image(
-        Parts { diskboot: &diskboot, decompressor: &decompressor, kernel },
-        area,
-        &Early::default(),
-    )
+    core_image(Parts { diskboot: &diskboot, decompressor: &decompressor, kernel }, area)
 }
 
 /// Bytes that no compression makes smaller.
@@ -242,7 +238,7 @@ proptest! {
         let kernel = fake::kernel(b"code", b"data");
         let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
         let _ = boot_code(&boot, Lba(u64::MAX));
-        let _ = core_image(parts, b"area", &Early::default()).map(|image| image.at(Lba(u64::MAX)));
+        let _ = core_image(parts, b"area").map(|image| image.at(Lba(u64::MAX)));
         let _ = cd_image(&fake::cdboot(), parts, b"area").map(|image| image.at(CdSector(u32::MAX)));
     }
 }

@@ -180,7 +180,7 @@ fn bios_and_uefi_share_a_disk() {
     assert_eq!(readers(&loader), (Some(Reader::Bridge), Some(Reader::Blsuki)));
     let bios = loader.bios.unwrap();
     assert_eq!(bios.boot_code[0x5C..0x64], 2048_u64.to_le_bytes());
-    assert_eq!(bios.core[0x1F4..0x1FC], 2049_u64.to_le_bytes());
+    assert_eq!(bios.core(&Early::default()).unwrap()[0x1F4..0x1FC], 2049_u64.to_le_bytes());
     let place = |name: &str| loader.boot.iter().find(|file| file.path == name);
     let module = place("grub2/i386-pc/normal.mod").unwrap();
     assert_eq!(module.content, Content::Image(format!("{PC}/normal.mod")));
