@@ -8,7 +8,8 @@
 //! File systems are written mostly upwards. A segment that the writer has passed is read and hashed;
 //! what is known of a block is forgotten when the block is written again. So what is known at the end is
 //! right whatever was written when, and what is not known is read then: a follower that is slow, or that
-//! there is none, changes nothing but the time it takes.
+//! there is none, changes nothing but the time it takes. So it leaves processors to all others, whom
+//! somebody waits for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -24,6 +25,9 @@ use crate::digest::Sha256Digest;
 
 /// What is known of at most so many blocks (8 GiB of them) is kept: a few MiB of memory.
 const MAX_KNOWN: usize = 1 << 17;
+
+/// The nice value of what runs only where nothing else does.
+const LEAST_URGENT: i32 = 19;
 
 /// Digests of blocks by their offsets; `None` for one that is all zeros.
 pub type Known = BTreeMap<u64, Option<Sha256Digest>>;
@@ -139,6 +143,8 @@ impl Shared {
 
     /// The thread's whole life.
     fn follow(&self, file: &File) {
+        // Of this thread alone, on Linux. Nothing depends on it.
+        let _ = rustix::process::nice(LEAST_URGENT);
         let mut buffer = vec![0; SEGMENT_BYTES];
         while let Some(segment) = self.next() {
             // A segment that cannot be read is read at the end, and the error is told then.
