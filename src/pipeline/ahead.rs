@@ -13,8 +13,9 @@ use crate::stream;
 
 /// Layers that are unpacked ahead of the one being committed, at most.
 const MAX_AHEAD: usize = 4;
-/// Buffers of 256 KiB between fetching with verifying and unpacking, per layer.
-const BLOB_BUFFERS: usize = 3;
+/// Buffers of 256 KiB between fetching with verifying and unpacking, per layer: so many that unpacking
+/// goes on until a thread that was woken for more has got a processor.
+const BLOB_BUFFERS: usize = 8;
 /// Buffers of 256 KiB between unpacking and committing, per layer: as much as is hashed and written at a
 /// time, so that unpacking goes on meanwhile.
 const BUFFERS: usize = 32;
