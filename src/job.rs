@@ -1,9 +1,12 @@
 //! Work that is begun before its result is wanted: a [`Job`].
 //!
 //! Whoever does not get the result does the work themselves: what comes of it does not depend on
-//! whether it was begun.
+//! whether it was begun. Where there are few processors, it leaves them to what is waited for now.
 
 use std::thread::JoinHandle;
+
+/// The nice value of what is not waited for yet.
+const LESS_URGENT: i32 = 5;
 
 /// Work on a thread of its own. Dropping it waits for the end.
 #[derive(Debug)]
@@ -12,6 +15,11 @@ pub struct Job<T>(Option<JoinHandle<T>>);
 impl<T: Send + 'static> Job<T> {
     /// Begins `work`, unless there is no thread for it. Its name is for those who look at threads.
     pub fn begin(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Self {
+        let work = move || {
+            // Of this thread alone, on Linux. Nothing depends on it.
+            let _ = rustix::process::nice(LESS_URGENT);
+            work()
+        };
         Self(std::thread::Builder::new().name(name.to_owned()).spawn(work).ok())
     }
 }
