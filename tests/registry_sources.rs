@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bootc_image::digest::Sha256Digest;
 use bootc_image::ostree::{Sysroot, commit_merge};
 use bootc_image::pipeline::import::{Context, import};
+use bootc_image::pipeline::soon::Soon;
 use bootc_image::progress::{Cancel, Silent};
 use bootc_image::registry::{Error, Options, Reference, Source};
 use bootc_image::spec::{Arch, Compression, Image};
@@ -303,7 +304,8 @@ fn commit(source: &Source) -> Sha256Digest {
     let time = Timestamp { secs: created, nanos: 0 };
     let mut sysroot = Sysroot::create(MemoryVolume::default(), time).unwrap();
     let context = Context { reporter: &Silent, cancel: &Cancel::default(), threads: 2 };
-    let imported = import(&mut sysroot, source, created, context, |_, _| ()).unwrap();
+    let imported =
+        import(&mut sysroot, source, created, context, Soon::nothing(), |_, _| ()).unwrap();
     let (tree, base) = (&imported.tree, imported.base);
     commit_merge(&mut sysroot.store, tree, source.image(), base, created).unwrap()
 }

@@ -16,6 +16,7 @@ pub use super::grub::bios::Early;
 use super::grub::bios::PlannedCore;
 use super::grub::config::Reader;
 use super::grub::esp::Names;
+use super::grub::modules::{Modules, Platform};
 use super::grub::pe;
 use super::{BootError, bootupd, grub};
 use crate::files::{Deployed, Files};
@@ -286,6 +287,11 @@ pub struct BiosPlace {
     pub boot_partition: u32,
     /// Which file system that is.
     pub boot: BootPlace,
+}
+
+/// The directories that [`begin`] needs one of.
+pub fn bios_directories() -> Vec<String> {
+    Modules::places(Platform::I386Pc)
 }
 
 /// Begins what takes longest, for a disk that will probably boot so; [`plan`] decides.

@@ -7,6 +7,7 @@ use super::ahead::Unpacked;
 use super::error::LayerError;
 use super::import::Context;
 use super::likely::Likely;
+use super::soon::Soon;
 use crate::digest::Sha256Digest;
 use crate::layers::{self, Chunk, Entry, Kind};
 use crate::ostree::encapsulated;
@@ -31,6 +32,7 @@ pub(super) fn read_layer<V: Volume>(
     unpacked: Unpacked,
     circumstances: &Circumstances<'_>,
     likely: &mut Likely,
+    soon: &mut Soon<'_>,
     context: Context<'_>,
 ) -> Result<Directory, LayerError> {
     let mut tree = LayerTree::new(store)?;
@@ -42,6 +44,7 @@ pub(super) fn read_layer<V: Volume>(
     while let Some(entry) = reader.next_entry()? {
         check(context.cancel)?;
         likely.look(&entry.path, store, &mut tree, circumstances.below)?;
+        soon.look(&entry.path, store, &tree, circumstances.below)?;
         let path = String::from_utf8_lossy(&entry.path).into_owned();
         read_entry(store, &mut tree, &mut reader, entry, context.cancel)
             .map_err(|error| error.at(path))?;

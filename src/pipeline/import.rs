@@ -15,6 +15,7 @@ use super::composefs;
 use super::entries::{self, Circumstances};
 use super::error::{Error, LayerError};
 use super::likely::Likely;
+use super::soon::Soon;
 use crate::boot::prepare_root::PrepareRoot;
 use crate::digest::Sha256Digest;
 use crate::labels::Labels;
@@ -59,13 +60,15 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
-/// Imports all layers of the image; `timestamp_secs` stamps the layer commits. Whoever has something to
-/// begin with the `merged` tree may do so as soon as its objects are what they will stay.
+/// Imports all layers of the image; `timestamp_secs` stamps the layer commits. What can be begun `soon` is,
+/// and whoever has something to begin with the `merged` tree may do so as soon as its objects are what
+/// they will stay.
 pub fn import<V: Volume>(
     sysroot: &mut Sysroot<V>,
     source: &Source,
     timestamp_secs: i64,
     context: Context<'_>,
+    soon: Soon<'_>,
     merged: impl FnOnce(&Store<V>, &Directory),
 ) -> Result<Imported, Error> {
     let image = source.image();
@@ -74,7 +77,7 @@ pub fn import<V: Volume>(
     let label = image.labels.get(FINAL_DIFF_ID_LABEL).map(String::as_str);
     let parts = encapsulated::parts(label, &image.diff_ids, &image.layers);
     let parts = parts.map_err(ostree::Error::from)?;
-    let mut import = Import::new(sysroot, image, context);
+    let mut import = Import::new(sysroot, image, context, soon);
     let mut ahead = Ahead::new(source, context);
     for (index, part) in parts.iter().enumerate() {
         let Some(unpacked) = ahead.next()? else { break };
@@ -112,12 +115,18 @@ struct Import<'a, V> {
     base: Option<Sha256Digest>,
     is_usr_only: bool,
     likely: Likely,
+    soon: Soon<'a>,
     trees: BTreeMap<Sha256Digest, Directory>,
     merge: Merge,
 }
 
 impl<'a, V: Volume> Import<'a, V> {
-    fn new(sysroot: &'a mut Sysroot<V>, image: &'a Image, context: Context<'a>) -> Self {
+    fn new(
+        sysroot: &'a mut Sysroot<V>,
+        image: &'a Image,
+        context: Context<'a>,
+        soon: Soon<'a>,
+    ) -> Self {
         Self {
             sysroot,
             image,
@@ -127,6 +136,7 @@ impl<'a, V: Volume> Import<'a, V> {
             base: None,
             is_usr_only: false,
             likely: Likely::default(),
+            soon,
             trees: BTreeMap::new(),
             merge: Merge::new(),
         }
@@ -151,6 +161,7 @@ impl<'a, V: Volume> Import<'a, V> {
         self.likely.settle(store, &base.tree);
         let prepare_root = PrepareRoot::load(&ImageFiles::new(store, &base.tree));
         self.is_usr_only = !prepare_root.is_ok_and(|file| file.allows_nonusr());
+        self.soon.arrived(&ImageFiles::new(store, &base.tree));
         self.base = Some(base.commit);
         self.merge = Merge::over(base.tree);
         Ok(())
@@ -160,8 +171,8 @@ impl<'a, V: Volume> Import<'a, V> {
         let circumstances =
             Circumstances { index, is_usr_only: self.is_usr_only, below: self.merge.so_far() };
         let store = &mut self.sysroot.store;
-        let (likely, context) = (&mut self.likely, self.context);
-        let tree = entries::read_layer(store, unpacked, &circumstances, likely, context)?;
+        let Self { likely, soon, context, .. } = self;
+        let tree = entries::read_layer(store, unpacked, &circumstances, likely, soon, *context)?;
         self.merge.add(store, tree.clone())?;
         self.trees.entry(self.image.layers[index].digest).or_insert(tree);
         Ok(())

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::import::{Context, import};
 use super::install::{self, Begun, Inputs, Installed};
 use super::request::Request;
+use super::soon::Soon;
 use super::{Recorder, ids, open_any, plan, stamp, target};
 use super::{boot_loader, parts};
 use crate::boot::loader::{self, Loader, Notice, Origin};
@@ -176,7 +177,8 @@ fn content(
         Ok(ext4::Writer::create(canvas, options)?)
     };
     let mut sysroot = Sysroot::create(Several::new(root), inputs.time)?;
-    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, |_, _| ())?;
+    let soon = Soon::nothing();
+    let imported = import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |_, _| ())?;
     report.ostree.encapsulated = imported.base.is_some();
     report.ostree.base_commit = imported.base.map(|commit| commit.to_hex());
     report.selinux_policy = imported.policy.as_ref().map(|policy| policy.name().to_owned());

@@ -7,10 +7,11 @@ use super::error::Error;
 use super::further::{self, Another, RawFile};
 use super::import::{Context, Imported, import};
 use super::mounts::{self, Place};
+use super::soon::Soon;
 use super::{boot_loader, bootiso, container::Container, netboot, request::Request};
 use crate::additions::Addition;
 use crate::boot::drivers::Drivers;
-use crate::boot::loader::{BiosImage, Early};
+use crate::boot::loader::{self, BiosImage, Early};
 use crate::boot::{self, bls, kernel::Kernel};
 use crate::config::blueprint::ImageDisk;
 use crate::config::bound_images::BoundImages;
@@ -174,22 +175,17 @@ pub(super) struct Decisions {
     additions: Vec<Addition>,
 }
 
-/// What takes long and is begun, on threads of its own, as soon as the layers are read.
+/// What takes long and is begun, on threads of its own, when the layers are read, or before. What is wrong
+/// with it is told when it is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Begun {
     boot_checksum: BootChecksum,
     bios: Early,
 }
 
-impl Begun {
-    /// Begins what will probably be asked for. What is wrong with it is told then.
-    fn begin<V: Volume>(&mut self, store: &Store<V>, tree: &Directory, inputs: Inputs<'_>) {
-        let files = ImageFiles::new(store, tree);
-        if let Ok(kernel) = boot::kernel::find(&files) {
-            self.boot_checksum = BootChecksum::begin(store, tree, &kernel.hashed());
-        }
-        boot_loader::begin(&files, inputs, &self.bios);
-    }
+fn begin_boot_checksum<V: Volume>(store: &Store<V>, tree: &Directory) -> BootChecksum {
+    let kernel = boot::kernel::find(&ImageFiles::new(store, tree));
+    kernel.map(|kernel| BootChecksum::begin(store, tree, &kernel.hashed())).unwrap_or_default()
 }
 
 /// Installs the image into an empty volume, and into others where the layout has further file systems.
@@ -200,13 +196,19 @@ pub fn install<V: Volume>(
     context: Context<'_>,
 ) -> Result<Installed<Several<V>>, Error> {
     let mut sysroot = Sysroot::create(Several::new(volume), inputs.time)?;
-    let mut begun = Begun::default();
-    let imported =
-        import(&mut sysroot, inputs.source, inputs.time.secs, context, |store, tree| {
-            if context.threads > 1 {
-                begun.begin(store, tree, inputs);
-            }
-        })?;
+    let (mut boot_checksum, bios) = (BootChecksum::default(), Early::default());
+    let begin_bios = |files: &dyn Files| boot_loader::begin(files, inputs, &bios);
+    let imported = if context.threads > 1 {
+        let soon = Soon::new(loader::bios_directories(), begin_bios);
+        import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |store, tree| {
+            begin_bios(&ImageFiles::new(store, tree));
+            boot_checksum = begin_boot_checksum(store, tree);
+        })?
+    } else {
+        let soon = Soon::nothing();
+        import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |_, _| ())?
+    };
+    let begun = Begun { boot_checksum, bios };
     deploy_imported(sysroot, imported, begun, another, inputs, context)
 }
 

@@ -50,10 +50,7 @@ impl Likely {
             return Ok(());
         }
         store.settle()?;
-        let view = View {
-            layer: ImageFiles::new(store, tree.so_far()),
-            below: below.map(|below| ImageFiles::new(store, below)),
-        };
+        let view = View::new(store, tree.so_far(), below);
         if let Ok(policy) = Policy::load(&view) {
             self.policy = policy.map(Arc::new);
             tree.guess_labels(self.policy.clone());
@@ -65,9 +62,21 @@ impl Likely {
 const POLICIES: &[u8] = b"etc/selinux/";
 
 /// A layer over the layers below it, whiteouts aside.
-struct View<'a, V> {
+pub(super) struct View<'a, V> {
     layer: ImageFiles<'a, V>,
     below: Option<ImageFiles<'a, V>>,
+}
+
+impl<'a, V: Volume> View<'a, V> {
+    /// What `store` has of both.
+    pub(super) fn new(
+        store: &'a Store<V>,
+        layer: &'a Directory,
+        below: Option<&'a Directory>,
+    ) -> Self {
+        let layer = ImageFiles::new(store, layer);
+        Self { layer, below: below.map(|below| ImageFiles::new(store, below)) }
+    }
 }
 
 impl<V: Volume> Files for View<'_, V> {

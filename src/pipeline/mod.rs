@@ -33,6 +33,7 @@ mod netboot;
 pub mod onto;
 mod parts;
 pub mod request;
+pub mod soon;
 pub mod trust;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bootc_image::pipeline::import::{Context, import};
 use bootc_image::pipeline::install::{Inputs, install};
 use bootc_image::pipeline::request::{BootLoader, Request};
+use bootc_image::pipeline::soon::Soon;
 use bootc_image::plan::ids::Ids;
 use bootc_image::plan::platform::Platform;
 use bootc_image::plan::types::DiskType;
@@ -87,7 +88,8 @@ fn import_image(layout: &Path) -> Result<MemoryVolume, pipeline::Error> {
     let cancel = Cancel::default();
     let source: Source = pipeline::open_source(&request, &reporter(), &cancel)?;
     let mut sysroot = ostree::Sysroot::create(MemoryVolume::default(), TIME)?;
-    let imported = import(&mut sysroot, &source, EPOCH, context(&cancel), |_, _| ())?;
+    let imported =
+        import(&mut sysroot, &source, EPOCH, context(&cancel), Soon::nothing(), |_, _| ())?;
     let image = source.image();
     let created = image.created_secs.unwrap_or(EPOCH);
     let (tree, base) = (&imported.tree, imported.base);

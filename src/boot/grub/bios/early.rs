@@ -19,12 +19,16 @@ struct Started {
 }
 
 impl Early {
-    /// Has `payload` compressed; what was started before is no longer expected to be asked for.
+    /// Has `payload` compressed, if it is not already; what was started before is no longer expected to
+    /// be asked for.
     pub(in crate::boot::grub) fn start(&self, payload: Vec<u8>) {
+        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if started.as_ref().is_some_and(|started| started.payload == payload) {
+            return;
+        }
         let bytes = payload.clone();
         let stream = Job::begin("compress", move || compress(&bytes));
-        let started = Some(Started { payload, stream });
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = started;
+        *started = Some(Started { payload, stream });
     }
 
     /// The stream of `payload`.
@@ -46,6 +50,7 @@ mod tests {
         let expected = compress(&payload);
         let early = Early::default();
         assert_eq!(early.stream(&payload), expected);
+        early.start(payload.clone());
         early.start(payload.clone());
         assert_eq!(early.stream(&payload), expected);
         early.start(b"another".to_vec());
