@@ -158,3 +158,26 @@ fn nobody_but_cli_reads_the_clock_or_starts_programs() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// `docs/conformance.md` names the test behind each of its lines; `…` is the file named before it.
+#[test]
+fn the_tests_that_conformance_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/conformance.md")).unwrap();
+    let (mut file, mut count, mut missing) = (String::new(), 0, Vec::new());
+    // what stands between two backticks is every other part
+    for named in text.split('`').skip(1).step_by(2) {
+        let Some((place, test)) = named.split_once("::") else { continue };
+        if place != "…" {
+            file = place.to_owned();
+        }
+        if Path::new(&file).extension().is_some_and(|extension| extension == "rs") {
+            count += 1;
+            let source = std::fs::read_to_string(root.join(&file)).unwrap_or_default();
+            if !source.contains(&format!("fn {test}(")) {
+                missing.push(named);
+            }
+        }
+    }
+    assert!(count > 50 && missing.is_empty(), "{count} named, missing: {missing:?}");
+}
