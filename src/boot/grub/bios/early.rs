@@ -1,7 +1,7 @@
 //! Compresses what will probably be asked for, while other things are still to be done.
 //!
-//! Nothing else takes as long in composing a boot loader, and what goes in is known as soon as all
-//! layers are read. What comes out is the same as without.
+//! Nothing else takes as long in composing a boot loader, and what goes in is known long before the rest
+//! of a disk is written. What comes out is the same as without.
 
 use std::sync::{Mutex, PoisonError};
 
