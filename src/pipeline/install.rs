@@ -201,8 +201,8 @@ pub fn install<V: Volume>(
     let imported = if context.threads > 1 {
         let soon = Soon::new(loader::bios_directories(), begin_bios);
         import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |store, tree| {
-            begin_bios(&ImageFiles::new(store, tree));
             boot_checksum = begin_boot_checksum(store, tree);
+            begin_bios(&ImageFiles::new(store, tree));
         })?
     } else {
         let soon = Soon::nothing();

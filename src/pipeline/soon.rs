@@ -2,8 +2,9 @@
 //!
 //! Some work takes longer than everything that is left to do after the last layer, and needs one
 //! directory of the image only. Archives have directories as a whole: when something comes that is
-//! not in the directory, it is complete, unless a later layer changes it. So the work is begun on the
-//! chance that none does, once; whoever wants its result must look whether it is of the right files.
+//! not in the directory, it is complete, but for hard links, and unless a later layer changes it. So
+//! the work is begun on that chance, once; whoever wants its result must look whether it is of the
+//! right files.
 
 use super::likely::View;
 use crate::files::Files;
@@ -53,13 +54,11 @@ impl<'a> Soon<'a> {
         tree: &LayerTree,
         below: Option<&Directory>,
     ) -> Result<(), ostree::Error> {
-        match (self.state, self.is_of(path)) {
-            (State::Waiting, true) => self.state = State::Coming,
-            (State::Coming, false) => {
-                store.settle()?;
-                self.begin(&View::new(store, tree.so_far(), below));
-            }
-            _ => {}
+        if self.state == State::Waiting && self.is_of(path) {
+            self.state = State::Coming;
+        } else if self.state == State::Coming && !self.is_of(path) {
+            store.settle()?;
+            self.begin(&View::new(store, tree.so_far(), below));
         }
         Ok(())
     }
@@ -81,8 +80,8 @@ impl<'a> Soon<'a> {
     fn is_of(&self, path: &[u8]) -> bool {
         let path = path.strip_prefix(b".").unwrap_or(path);
         let path = path.strip_prefix(b"/").unwrap_or(path);
-        let rests = self.directories.iter().filter_map(|at| path.strip_prefix(at.as_bytes()));
-        rests.into_iter().any(|rest| rest.starts_with(b"/"))
+        let mut rests = self.directories.iter().filter_map(|at| path.strip_prefix(at.as_bytes()));
+        rests.any(|rest| rest.starts_with(b"/"))
     }
 }
 
