@@ -171,7 +171,7 @@ fn the_tests_that_conformance_names_are_there() {
         if place != "…" {
             file = place.to_owned();
         }
-        if Path::new(&file).extension().is_some_and(|extension| extension == "rs") {
+        if file.contains('/') {
             count += 1;
             let source = std::fs::read_to_string(root.join(&file)).unwrap_or_default();
             if !source.contains(&format!("fn {test}(")) {
