@@ -53,8 +53,8 @@ pub struct BiosImage {
     pub boot_code: Vec<u8>,
     /// The content of the BIOS boot partition, planned.
     pub(in crate::boot) core: PlannedCore,
-    /// Where the partition starts.
-    pub(in crate::boot) start: Lba,
+    /// Where the partition must start that it was made for, in sectors of 512 bytes.
+    pub start: Lba,
     /// The modules that it is made of.
     pub(in crate::boot) directory: String,
 }

@@ -20,9 +20,8 @@ use crate::tree::Directory;
 use crate::units::{ByteLen, ByteOffset, Lba, SectorSize};
 use crate::volume::Volume;
 
-/// What goes elsewhere: files of the ESP, and what BIOS starts with the start of the partition that it
-/// was made for.
-type Written = (Vec<EspFile>, Option<(ByteOffset, BiosImage)>);
+/// What goes elsewhere: files of the ESP, and what BIOS starts.
+type Written = (Vec<EspFile>, Option<BiosImage>);
 
 /// Begins what takes longest, for the disk that is likely before the image has been asked about it.
 pub(super) fn begin(files: &dyn Files, inputs: Inputs<'_>, early: &Early) {
@@ -65,7 +64,6 @@ pub(super) fn write<V: Volume>(
     tree: &Directory,
     loader: Option<Loader>,
     decisions: &Decisions,
-    raw: &[RawFile],
     context: Context<'_>,
 ) -> Result<Written, Error> {
     let Some(loader) = loader else { return Ok((Vec::new(), None)) };
@@ -90,8 +88,7 @@ pub(super) fn write<V: Volume>(
         let bytes = content_bytes(&ImageFiles::new(&sysroot.store, tree), made.content)?;
         file(sysroot, &made.path, made.mode, &bytes)?;
     }
-    let start = bios_place(&decisions.layout, raw).map(|(start, _)| start);
-    Ok((esp, start.zip(loader.bios)))
+    Ok((esp, loader.bios))
 }
 
 /// What the boot loader is to find on the disk of this layout; `boot_uuid` is that of its `/boot`.

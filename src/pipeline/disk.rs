@@ -21,7 +21,7 @@ use crate::plan::layout::{Content, Layout, LayoutError, Machine, Placed, Role};
 use crate::plan::size::{Needs, SizeRequest, further_ext4};
 use crate::plan::types::RAW_PATH;
 use crate::progress::Event;
-use crate::units::{ByteLen, ByteOffset, MIB};
+use crate::units::{ByteLen, ByteOffset, Lba, MIB, SectorSize};
 
 /// A complete disk in a temporary file.
 #[derive(Debug)]
@@ -217,7 +217,9 @@ impl Matters {
 fn check_bios(places: &[Placed], installed: &Installed<()>) -> Result<(), Error> {
     let place = places.iter().find(|placed| placed.partition.role == Role::BiosBoot);
     match (place, &installed.bios) {
-        (Some(place), Some(bios)) if place.start != bios.start => {
+        (Some(place), Some(bios))
+            if Lba::at(place.start, SectorSize::B512) != Some(bios.image.start) =>
+        {
             Err(PlanError::from(LayoutError::BiosBootMoved).into())
         }
         _ => Ok(()),

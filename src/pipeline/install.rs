@@ -34,7 +34,6 @@ use crate::progress::Event;
 use crate::registry::{Source, TargetRef};
 use crate::spec::Image;
 use crate::tree::Directory;
-use crate::units::ByteOffset;
 use crate::volume::several::Several;
 use crate::volume::{Inode, Timestamp, Volume};
 
@@ -49,9 +48,7 @@ pub struct EspFile {
 
 /// What BIOS starts.
 #[derive(Debug)]
-pub struct ForBios {
-    /// Where the partition must start that it was made for.
-    pub start: ByteOffset,
+pub struct BiosBoot {
     /// The boot code, and the content of that partition.
     pub image: BiosImage,
     /// What of it has been begun.
@@ -74,7 +71,7 @@ pub struct Installed<V> {
     /// Files for the EFI system partition.
     pub esp: Vec<EspFile>,
     /// What BIOS starts.
-    pub bios: Option<ForBios>,
+    pub bios: Option<BiosBoot>,
     /// Those of [`DRIVERS`] that the kernel has.
     pub drivers: BTreeSet<&'static str>,
     /// The partitions of the disk.
@@ -198,16 +195,19 @@ pub fn install<V: Volume>(
     let mut sysroot = Sysroot::create(Several::new(volume), inputs.time)?;
     let (mut boot_checksum, bios) = (BootChecksum::default(), Early::default());
     let begin_bios = |files: &dyn Files| boot_loader::begin(files, inputs, &bios);
-    let imported = if context.threads > 1 {
-        let soon = Soon::new(loader::bios_directories(), begin_bios);
-        import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |store, tree| {
-            boot_checksum = begin_boot_checksum(store, tree);
-            begin_bios(&ImageFiles::new(store, tree));
-        })?
+    let has_threads = context.threads > 1;
+    let soon = if has_threads {
+        Soon::new(loader::bios_directories(), begin_bios)
     } else {
-        let soon = Soon::nothing();
-        import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |_, _| ())?
+        Soon::nothing()
     };
+    let imported =
+        import(&mut sysroot, inputs.source, inputs.time.secs, context, soon, |store, tree| {
+            if has_threads {
+                boot_checksum = begin_boot_checksum(store, tree);
+                begin_bios(&ImageFiles::new(store, tree));
+            }
+        })?;
     let begun = Begun { boot_checksum, bios };
     deploy_imported(sysroot, imported, begun, another, inputs, context)
 }
@@ -248,7 +248,7 @@ pub(super) fn deploy_imported<V: Volume>(
     let netboot = netboot::plan(&sysroot, &tree, inputs, &decisions, &ostree)?;
     let bootiso = bootiso::plan(&sysroot, &tree, inputs, &decisions, context)?;
     let loader = boot_loader::plan(&sysroot, &tree, inputs, &decisions, &raw, &begun.bios)?;
-    let (esp, bios) = boot_loader::write(&mut sysroot, &tree, loader, &decisions, &raw, context)?;
+    let (esp, bios) = boot_loader::write(&mut sysroot, &tree, loader, &decisions, context)?;
     for file in &decisions.customized.boot {
         boot_loader::file(&mut sysroot, &file.path, file.mode, &file.bytes)?;
     }
@@ -263,7 +263,7 @@ pub(super) fn deploy_imported<V: Volume>(
         stateroot: decisions.stateroot,
         esp,
         drivers: decisions.drivers,
-        bios: bios.map(|(start, image)| ForBios { start, image, early: begun.bios }),
+        bios: bios.map(|image| BiosBoot { image, early: begun.bios }),
         layout: decisions.layout,
         further: numbered,
         raw,
