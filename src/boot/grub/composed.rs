@@ -66,14 +66,17 @@ pub(in crate::boot) struct Composed<I> {
     pub files: Vec<BootFile>,
 }
 
-/// What GRUB for BIOS finds of its own when it runs.
+/// GRUB for BIOS, its modules, and what it finds of its own when it runs; `None` when the image has no
+/// modules for it.
 fn bios_area(
-    modules: &Modules<'_>,
-    names: &[&str],
+    files: &dyn Files,
     place: BiosPlace,
-) -> Result<Vec<u8>, BootError> {
+) -> Result<Option<(Modules<'_>, Grub, Vec<u8>)>, BootError> {
+    let Some(modules) = Modules::find(files, Platform::I386Pc)? else { return Ok(None) };
+    let (grub, names) = choose(&modules, &["biosdisk"])?;
     let prefix = format!("(,gpt{}){}", place.boot_partition, place.boot.grub_directory());
-    pack(modules, Word::Bits32, names, &prefix)
+    let area = pack(&modules, Word::Bits32, &names, &prefix)?;
+    Ok(Some((modules, grub, area)))
 }
 
 /// Begins to compress what [`bios`] will need, if it can be composed.
@@ -82,9 +85,7 @@ pub(super) fn begin_bios(
     place: BiosPlace,
     early: &Early,
 ) -> Result<(), BootError> {
-    let Some(modules) = Modules::find(files, Platform::I386Pc)? else { return Ok(()) };
-    let (_, names) = choose(&modules, &["biosdisk"])?;
-    let area = bios_area(&modules, &names, place)?;
+    let Some((modules, _, area)) = bios_area(files, place)? else { return Ok(()) };
     let payload = bios::payload(&modules.file("kernel.img")?, &area);
     early.start(payload.map_err(|problem| image_error(&modules, problem))?);
     Ok(())
@@ -96,9 +97,7 @@ pub(super) fn bios(
     place: BiosPlace,
     early: &Early,
 ) -> Result<Option<Composed<BiosImage>>, BootError> {
-    let Some(modules) = Modules::find(files, Platform::I386Pc)? else { return Ok(None) };
-    let (grub, names) = choose(&modules, &["biosdisk"])?;
-    let area = bios_area(&modules, &names, place)?;
+    let Some((modules, grub, area)) = bios_area(files, place)? else { return Ok(None) };
     let [kernel, diskboot, decompressor, boot] =
         ["kernel.img", "diskboot.img", "lzma_decompress.img", "boot.img"]
             .map(|name| modules.file(name));

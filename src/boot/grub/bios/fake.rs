@@ -77,3 +77,15 @@ pub fn kernel(code: &[u8], data: &[u8]) -> Vec<u8> {
     }
     file
 }
+
+/// The lowest bytes of numbers below `below`, without a pattern.
+pub fn noise(below: u32, len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) % below
+    };
+    std::iter::repeat_with(next).take(len).map(|number| number.to_le_bytes()[0]).collect()
+}

@@ -79,7 +79,7 @@ fn f64_of(len: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake;
+    use super::super::fake::{self, noise};
     use super::*;
 
     fn planned(area: &[u8]) -> PlannedCore {
@@ -87,18 +87,6 @@ mod tests {
         let kernel = fake::kernel(b"code", b"data");
         let parts = Parts { diskboot: &diskboot, decompressor: &decompressor, kernel: &kernel };
         PlannedCore::new(parts, area).unwrap()
-    }
-
-    /// Numbers below `below`, without a pattern.
-    fn noise(below: u32, len: usize) -> Vec<u8> {
-        let mut state = 1_u32;
-        let next = || {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            (state >> 8) % below
-        };
-        std::iter::repeat_with(next).take(len).map(|number| number.to_le_bytes()[0]).collect()
     }
 
     #[test]

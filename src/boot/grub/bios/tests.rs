@@ -21,14 +21,7 @@ fn compose(kernel: &[u8], area: &[u8]) -> Result<CoreImage, ImageError> {
 
 /// Bytes that no compression makes smaller.
 fn noise(len: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(len).collect()
+    fake::noise(256, len)
 }
 
 #[test]
