@@ -12,12 +12,17 @@ const LESS_URGENT: i32 = 5;
 #[derive(Debug)]
 pub struct Job<T>(Option<JoinHandle<T>>);
 
+/// Leaves processors to threads with a lower nice value. Of this thread alone, on Linux; nothing depends
+/// on it.
+pub fn give_way(nice: i32) {
+    let _ = rustix::process::nice(nice);
+}
+
 impl<T: Send + 'static> Job<T> {
     /// Begins `work`, unless there is no thread for it. Its name is for those who look at threads.
     pub fn begin(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Self {
         let work = move || {
-            // Of this thread alone, on Linux. Nothing depends on it.
-            let _ = rustix::process::nice(LESS_URGENT);
+            give_way(LESS_URGENT);
             work()
         };
         Self(std::thread::Builder::new().name(name.to_owned()).spawn(work).ok())

@@ -22,6 +22,7 @@ use std::thread::JoinHandle;
 use super::{BLOCK, SEGMENT, SEGMENT_BYTES, block_digests};
 use crate::canvas::Watcher;
 use crate::digest::Sha256Digest;
+use crate::job::give_way;
 
 /// What is known of at most so many blocks (8 GiB of them) is kept: a few MiB of memory.
 const MAX_KNOWN: usize = 1 << 17;
@@ -143,8 +144,7 @@ impl Shared {
 
     /// The thread's whole life.
     fn follow(&self, file: &File) {
-        // Of this thread alone, on Linux. Nothing depends on it.
-        let _ = rustix::process::nice(LEAST_URGENT);
+        give_way(LEAST_URGENT);
         let mut buffer = vec![0; SEGMENT_BYTES];
         while let Some(segment) = self.next() {
             // A segment that cannot be read is read at the end, and the error is told then.
