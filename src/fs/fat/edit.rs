@@ -15,7 +15,7 @@
 
 use std::io;
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, MemoryCanvas};
 use crate::units::{ByteLen, ByteOffset};
 
 const ENTRY_BYTES: usize = 32;
@@ -367,10 +367,21 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
+/// For fuzzing: replaces a file by a longer one, and nothing outside.
+pub fn fuzz_edit(bytes: &[u8]) {
+    const PATH: &str = "EFI/BOOT/GRUB.CFG";
+    let limit = ByteLen(count(bytes.len()));
+    let canvas = MemoryCanvas { bytes: bytes.to_vec() };
+    let Ok(Some(mut volume)) = Volume::open(canvas, limit) else { return };
+    let _ = volume.read(PATH, ByteLen(1 << 20));
+    let _ = volume.replace(PATH, &[b'#'; 5000]);
+    let _ = volume.read(PATH, ByteLen(1 << 20));
+    assert!(volume.canvas.bytes.len() <= bytes.len());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canvas::MemoryCanvas;
     use std::io::{Cursor, Read as _, Write as _};
 
     const PATH: &str = "EFI/BOOT/grub.cfg";
