@@ -106,7 +106,7 @@ pub(super) fn layer_error(image: &Image, index: usize, source: LayerError) -> Er
 }
 
 /// An import under way.
-struct Import<'a, V> {
+pub(super) struct Import<'a, V> {
     sysroot: &'a mut Sysroot<V>,
     image: &'a Image,
     context: Context<'a>,
@@ -121,7 +121,7 @@ struct Import<'a, V> {
 }
 
 impl<'a, V: Volume> Import<'a, V> {
-    fn new(
+    pub(super) fn new(
         sysroot: &'a mut Sysroot<V>,
         image: &'a Image,
         context: Context<'a>,
@@ -167,7 +167,7 @@ impl<'a, V: Volume> Import<'a, V> {
         Ok(())
     }
 
-    fn derived(&mut self, index: usize, unpacked: Unpacked) -> Result<(), LayerError> {
+    pub(super) fn derived(&mut self, index: usize, unpacked: Unpacked) -> Result<(), LayerError> {
         let circumstances =
             Circumstances { index, is_usr_only: self.is_usr_only, below: self.merge.so_far() };
         let store = &mut self.sysroot.store;
@@ -178,7 +178,7 @@ impl<'a, V: Volume> Import<'a, V> {
         Ok(())
     }
 
-    fn finish(
+    pub(super) fn finish(
         mut self,
         timestamp_secs: i64,
         merged: impl FnOnce(&Store<V>, &Directory),

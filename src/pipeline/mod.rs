@@ -22,6 +22,7 @@ mod disk;
 mod entries;
 mod error;
 pub mod further;
+pub mod fuzz;
 mod ground;
 pub mod import;
 pub mod inspect;
