@@ -1,12 +1,14 @@
 #!/bin/bash
 # Makes a first corpus for every fuzz target from files that standard tools write:
 #
-#   apt-get install qemu-utils dosfstools e2fsprogs gdisk openssl cpio zstd xz-utils ostree genisoimage
+#   apt-get install qemu-utils dosfstools mtools e2fsprogs gdisk attr openssl cpio zstd xz-utils ostree genisoimage \
+#     grub-pc-bin grub-efi-amd64-bin
 #   fuzz/seeds.sh && cargo +nightly fuzz run disk_formats -- -max_total_time=600
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,iso9660,carried}
+mkdir -p corpus/{blueprint,disk_yaml,sources,docker_archive,trust,disk_formats,disk_tar,gpt,fat,raw_disk,commit,accounts,initramfs,kernel_modules,disk_content,install_toml,iso9660,carried,\
+fat_edit,inflate,import,grub,selinux}
 first() { printf "\\x$1"; cat; }
 
 # ---------------------------------------------------------------- configuration
@@ -95,6 +97,8 @@ head -c 64K "$work/gpt" >corpus/gpt/start
 truncate -s 160K "$work/fat"; mkfs.fat -F 12 "$work/fat" >/dev/null
 mmd -i "$work/fat" ::EFI; printf abc | mcopy -i "$work/fat" - ::EFI/a-long-name.efi
 cp "$work/fat" corpus/fat/fat12
+mmd -i "$work/fat" ::EFI/BOOT; mcopy -i "$work/fat" "$work/small" ::EFI/BOOT/GRUB.CFG
+cp "$work/fat" corpus/fat_edit/fat12
 truncate -s 512K "$work/ext4"; mkdir -p "$work/tree/boot/loader/entries" "$work/tree/ostree/deploy"
 printf 'title a\nlinux /vmlinuz\noptions root=UUID=1\n' >"$work/tree/boot/loader/entries/ostree-1.conf"
 mke2fs -q -t ext4 -O ^has_journal -d "$work/tree" "$work/ext4"
@@ -115,6 +119,24 @@ mkdir "$work/docker"; (cd "$work/docker" && echo hello >file && tar -cf layer.ta
   echo '[{"Config":"config.json","RepoTags":["a:b"],"Layers":["layer.tar"]}]' >manifest.json
   tar -cf ../docker.tar manifest.json config.json layer.tar)
 cp "$work/docker.tar" corpus/docker_archive/one
+contexts=usr/etc/selinux/t/contexts/files
+(mkdir "$work/lower" && cd "$work/lower" && mkdir -p usr/bin etc $contexts usr/etc/selinux/t/policy
+  echo '#!/bin/sh' >usr/bin/sh; ln usr/bin/sh usr/bin/bash; ln -s sh usr/bin/dash; cp "$work/small" usr/sparse
+  printf 'SELINUX=enforcing\nSELINUXTYPE=t\n' >usr/etc/selinux/config; touch usr/etc/selinux/t/policy/policy.33
+  printf '/.* -- u:r:t:s0\n/usr(/.*)? u:r:usr_t:s0\n/usr/[^/]*/b(a|o)sh? <<none>>\n/x{2,3}\\.y+ -l u:r:x:s0\n' >$contexts/file_contexts
+  echo '/usr/local /usr' >$contexts/file_contexts.subs_dist; setfattr -n user.a -v b usr/bin/sh
+  tar -b 1 --format=posix --sparse --xattrs -cf ../lower.tar usr etc)
+(mkdir "$work/upper" && cd "$work/upper" && mkdir -p usr/bin usr/local var/lib etc && touch usr/bin/.wh.dash usr/local/.wh..wh..opq
+  echo new >usr/local/x; touch usr/.wh.sparse; ln -s ../usr etc/link; tar -b 1 --format=oldgnu -cf ../upper.tar .)
+cat "$work/lower.tar" "$work/upper.tar" >corpus/import/two
+cat "$work/lower/$contexts/file_contexts" >corpus/selinux/all
+printf '\0/usr/local /usr\n\0/usr/lib u:r:lib_t:s0\n\0/usr/local/bin/bash\0/xxx.yy' >>corpus/selinux/all
+# a stream of deflate is a member of gzip without its ten bytes before and eight behind
+for level in 1 6 9; do gzip -cn$level "$work/docker.tar" | tail -c +11 | head -c -8 >corpus/inflate/$level; done
+head -c 20K /dev/urandom | gzip -cn | tail -c +11 | head -c -8 >corpus/inflate/stored
+(cd /usr/lib/grub && mark() { printf -- --FILE--; }
+  for name in kernel diskboot lzma_decompress boot; do cat i386-pc/$name.img; mark; done
+  cat x86_64-efi/kernel.img; mark; mark; printf 'sbat,1,SBAT Version,sbat,1,u\n'; mark; cat i386-pc/moddep.lst) >corpus/grub/debian
 ostree init --repo="$work/repo" --mode=bare-user
 ostree commit --repo="$work/repo" -b a --add-metadata-string=version=1 --add-metadata-string=ostree.linux=6.1 "$work/tree" >/dev/null
 find "$work/repo/objects" -name '*.commit' -exec cp {} corpus/commit/one \;
