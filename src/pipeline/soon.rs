@@ -89,12 +89,13 @@ impl<'a> Soon<'a> {
 mod tests {
     use super::*;
     use crate::files::MemoryFiles;
-    use crate::ostree::Sysroot;
+    use crate::ostree::{Merge, Sysroot};
     use crate::volume::memory::MemoryVolume;
     use crate::volume::{Meta, Timestamp};
 
-    /// The files that the work was begun with, after entries at these paths.
-    fn begun(paths: &[&str]) -> Option<Vec<String>> {
+    /// The files that the work was begun with, after layers with entries at these paths: files that
+    /// hold their path, hard links where a target follows.
+    fn begun(layers: &[&[&str]]) -> Option<Vec<String>> {
         let time = Timestamp { secs: 5, nanos: 0 };
         let mut sysroot = Sysroot::create(MemoryVolume::default(), time).unwrap();
         let store = &mut sysroot.store;
@@ -106,27 +107,56 @@ mod tests {
             };
             found.push(files.names("usr/lib/it").into_iter().map(read).collect::<Vec<String>>());
         });
-        let mut tree = LayerTree::new(store).unwrap();
-        for path in paths {
-            soon.look(path.as_bytes(), store, &tree, None).unwrap();
-            let file = tree.begin_file(store, path.as_bytes(), &Meta::default()).unwrap();
-            let mut file = file.unwrap();
-            file.feed(store, path.as_bytes()).unwrap();
-            tree.finish_file(store, file).unwrap();
+        let mut merge = Merge::new();
+        for layer in layers {
+            let mut tree = LayerTree::new(store).unwrap();
+            for entry in *layer {
+                let (path, target) = entry.split_once(' ').unzip();
+                let path = path.unwrap_or(entry).as_bytes();
+                soon.look(path, store, &tree, merge.so_far()).unwrap();
+                if let Some(target) = target {
+                    tree.hardlink(store, path, &Meta::default(), target.as_bytes()).unwrap();
+                    continue;
+                }
+                let file = tree.begin_file(store, path, &Meta::default()).unwrap();
+                let mut file = file.unwrap();
+                file.feed(store, path).unwrap();
+                tree.finish_file(store, file).unwrap();
+            }
+            let (tree, _) = tree.finish(store).unwrap();
+            merge.add(store, tree).unwrap();
         }
         drop(soon);
         assert!(found.len() < 2);
         found.pop()
     }
 
+    const PATHS: [&str; 4] = ["usr/lib/i", "./usr/lib/it/a", "/usr/lib/it/b", "usr/lib/it/c"];
+
     #[test]
     fn a_directory_is_complete_when_something_else_comes() {
-        let paths = ["usr/lib/i", "./usr/lib/it/a", "/usr/lib/it/b", "usr/lib/it/c"];
-        assert_eq!(begun(&paths), None);
-        let with = |more: &[&str]| begun(&[&paths[..], more].concat()).unwrap();
-        assert_eq!(with(&["usr/lib/items"]), paths[1..]);
+        assert_eq!(begun(&[&PATHS]), None);
+        let with = |more: &[&str]| begun(&[&[&PATHS[..], more].concat()]).unwrap();
+        assert_eq!(with(&["usr/lib/items"]), PATHS[1..]);
         // once, whatever comes
-        assert_eq!(with(&["usr/lib/items", "usr/lib/it/d", "usr/z"]), paths[1..]);
+        assert_eq!(with(&["usr/lib/items", "usr/lib/it/d", "usr/z"]), PATHS[1..]);
+    }
+
+    #[test]
+    fn a_directory_may_end_with_its_layer() {
+        assert_eq!(begun(&[&PATHS, &["usr/z"]]).unwrap(), PATHS[1..]);
+        // and may go on in the next one, or begin again
+        assert_eq!(begun(&[&PATHS, &["usr/lib/it/b", "usr/lib/it/d"]]), None);
+        let all = ["./usr/lib/it/a", "usr/lib/it/b", "usr/lib/it/c", "usr/lib/it/d"];
+        assert_eq!(begun(&[&PATHS, &["usr/lib/it/b", "usr/lib/it/d", "usr/z"]]).unwrap(), all);
+    }
+
+    #[test]
+    fn hard_links_are_seen_from_the_next_layer_on() {
+        let link = ["usr/lib/it/a", "usr/lib/it/link usr/lib/it/a"];
+        assert_eq!(begun(&[&link, &["usr/z"]]).unwrap(), ["usr/lib/it/a", "usr/lib/it/a"]);
+        let both = [&link[..], &["usr/z"]].concat();
+        assert_eq!(begun(&[&both]).unwrap(), ["usr/lib/it/a"]);
     }
 
     #[test]
